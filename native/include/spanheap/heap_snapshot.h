@@ -1,0 +1,49 @@
+/* A heap snapshot: everything a view or a dump needs, copied out of the profile at one moment.
+ *
+ * Ids of stacks, spans and threads are those of the snapshot (dense, from 0); string and location ids are the profile's, whose
+ * tables only grow. So once captured, a snapshot can be read and written out without the GIL.
+ * Invariant: a block is in `samples` (live) or in `totals` (gone), never in both, never in neither; hence
+ *      allocated = sum(totals) + sum(samples).
+ * Thread rules: capture needs the GIL; a captured snapshot is immutable. Memory comes from malloc: not for use in hooks. */
+#ifndef SPANHEAP_HEAP_SNAPSHOT_H
+#define SPANHEAP_HEAP_SNAPSHOT_H
+
+#include "spanheap/profile.h"
+
+typedef struct {
+    uint32_t stack, span, thread;   /* indexes into this snapshot's arrays */
+    uint32_t born_s;                /* CLOCK_MONOTONIC seconds */
+    uint64_t size;                  /* of the sampled block */
+    double bytes, objects;          /* what it stands for */
+} sh_snapshot_sample;
+
+typedef struct { uint32_t first, depth; } sh_snapshot_stack;   /* a range of `frames`, leaf first */
+
+typedef struct {
+    uint64_t trace_high, trace_low, span_id;   /* all zero for what is no span (see sh_span_table.h) */
+    int64_t start_ns;
+    uint32_t name, root_name;                  /* string ids */
+    bool active;
+} sh_snapshot_span;
+
+typedef struct {
+    sh_snapshot_sample *samples;
+    sh_total *totals;               /* .stack is an index into `stacks`; names are string ids */
+    sh_snapshot_stack *stacks;      /* [0] is empty: the stack is not known */
+    uint32_t *frames;               /* location ids */
+    sh_snapshot_span *spans;
+    uint32_t *thread_names;         /* string ids, SH_STRING_EMPTY when not known */
+    uint32_t sample_count, total_count, stack_count, frame_count, span_count, thread_count;
+    sh_profile_sums sums;
+    double interval;                /* mean sampling interval in force, bytes */
+    uint32_t active_spans;
+    int64_t realtime_ns, monotonic_ns;
+    const sh_string_table *strings;
+    const sh_location_table *locations;
+} sh_heap_snapshot;
+
+/* Folds what is retired, then copies. False when malloc refuses; the snapshot is then empty. */
+bool sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p);
+void sh_heap_snapshot_fini(sh_heap_snapshot *s);
+
+#endif

@@ -1,0 +1,74 @@
+/* The spans that are active, and the ended ones that samples still name.
+ *
+ * A slot is claimed when a span starts and has two keys while it is active: the address of the Span object (the hook finds
+ * the current span by it) and the span id (the end of a span arrives with another object). A slot lives as long as somebody
+ * counts on it: one reference while active, one per sample made for it, one per slot whose local root it is. So a sample
+ * made for a span gets the name the span ended with, however long it survives it.
+ *
+ * The first slots are no spans: they name what has none, and are never freed.
+ *
+ * Invariant: started = ended + active + replaced; refs > 0 <=> in use; a slot's root is itself, or an in-use slot that is its own root.
+ * Address reuse: a Span freed without end() leaves its address behind; the next start at that address takes the key over, and
+ * a look-up compares the type, so that an object of another kind at the same place is not mistaken for it.
+ * Thread rules: everything here needs the GIL. Objects and types are compared, never dereferenced. */
+#ifndef SPANHEAP_SPAN_TABLE_H
+#define SPANHEAP_SPAN_TABLE_H
+
+#include "spanheap/platform.h"
+
+enum {
+    SH_SPAN_NONE,         /* no span was current */
+    SH_SPAN_UNSAMPLED,    /* a span that is not recorded: its trace was sampled out */
+    SH_SPAN_STARTING,     /* inside start_span: which span is known at on_start; never known = unsampled */
+    SH_SPAN_UNTRACKED,    /* a recording span that is not in the table: ended, of another provider, or the table was full */
+    SH_SPAN_FIRST
+};
+
+typedef struct {
+    uint64_t trace_high, trace_low, span_id;
+    int64_t start_ns;      /* realtime */
+    const void *object, *type;
+    uint32_t name;         /* string id; the final one once ended */
+    uint32_t root;         /* slot of the local root */
+    uint32_t refs;
+    uint32_t next;         /* free list */
+    bool active;
+} sh_span;
+
+typedef struct {
+    sh_span *spans;
+    uint32_t *by_address, *by_id;   /* open addressing: slot, 0 = empty */
+    uint32_t capacity, high, first_free, active;
+    unsigned index_bits;
+    uint64_t started, ended, untracked, replaced;
+} sh_span_table;
+
+typedef struct {
+    uint64_t trace_high, trace_low, span_id, parent_span_id;   /* parent: 0 = none or remote */
+    int64_t start_ns;
+    const void *object, *type;
+    uint32_t name;
+} sh_span_start;
+
+bool sh_span_table_init(sh_span_table *t, uint32_t capacity, const uint32_t pseudo_names[SH_SPAN_FIRST]);
+void sh_span_table_fini(sh_span_table *t);
+void sh_span_table_clear(sh_span_table *t);
+
+/* Claims a slot; SH_SPAN_UNTRACKED (counted) when none is free. A child of an active span shares its local root. */
+uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start);
+/* The span of this id ends with this name; false when it is not known (ended before, started before us, untracked). */
+bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name);
+
+/* The active span at this address and of this type; SH_SPAN_UNTRACKED when there is none. */
+uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, const void *type);
+
+static inline void sh_span_table_retain(sh_span_table *t, uint32_t slot) { t->spans[slot].refs++; }
+void sh_span_table_release(sh_span_table *t, uint32_t slot);
+
+/* The n active spans that started first, oldest first, as slots. Returns how many there are (<= n). */
+uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n);
+
+size_t sh_span_table_memory(const sh_span_table *t);
+bool sh_span_table_valid(const sh_span_table *t);
+
+#endif

@@ -1,0 +1,127 @@
+#include "spanheap/heap_snapshot.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Ids of the profile -> dense ids of the snapshot, in order of first use. 0 is "none yet", so values are id + 1. */
+typedef struct { uint32_t *of, count; } renumbering;
+
+static uint32_t renumber(renumbering *r, uint32_t id) {
+    if (!r->of[id]) r->of[id] = ++r->count;
+    return r->of[id] - 1;
+}
+
+void sh_heap_snapshot_fini(sh_heap_snapshot *s) {
+    free(s->samples);
+    free(s->totals);
+    free(s->stacks);
+    free(s->frames);
+    free(s->spans);
+    free(s->thread_names);
+    memset(s, 0, sizeof *s);
+}
+
+static void add_sample(sh_heap_snapshot *s, const sh_profile *p, const sh_sample *sample) {
+    sh_estimate e = sh_sample_estimate(sample);
+    s->sums.allocated_bytes += e.bytes;
+    s->sums.allocated_objects += e.objects;
+    if (sample->state == SH_SAMPLE_RETIRED) {   /* freed by a thread without the GIL since the fold */
+        const sh_span *span = &p->spans.spans[sample->span];
+        s->totals[s->total_count++] = (sh_total){
+            .stack = sample->stack, .name = span->name, .root_name = p->spans.spans[span->root].name,
+            .used = 1, .samples = 1, .bytes = e.bytes, .objects = e.objects,
+        };
+        return;
+    }
+    s->samples[s->sample_count++] = (sh_snapshot_sample){
+        sample->stack, sample->span, sample->thread, sample->born_s, sample->size, e.bytes, e.objects,
+    };
+    s->sums.live_bytes += e.bytes;
+    s->sums.live_objects += e.objects;
+    s->sums.live_samples++;
+}
+
+static bool copy_stacks(sh_heap_snapshot *s, const sh_profile *p, renumbering *stacks) {
+    uint32_t frames = 0;
+    for (uint32_t id = 0; id < p->stacks.high; id++)
+        if (stacks->of[id]) frames += p->stacks.stacks[id].depth;
+    s->stacks = malloc(stacks->count * sizeof *s->stacks);
+    s->frames = malloc((frames + 1) * sizeof *s->frames);
+    if (!s->stacks || !s->frames) return false;
+    s->stack_count = stacks->count;
+    for (uint32_t id = 0; id < p->stacks.high; id++) {
+        if (!stacks->of[id]) continue;
+        const sh_stack *from = &p->stacks.stacks[id];
+        s->stacks[stacks->of[id] - 1] = (sh_snapshot_stack){ s->frame_count, from->depth };
+        for (uint32_t i = 0; i < from->depth; i++) {
+            uint32_t location = p->stacks.frames[from->first_frame + i].location;
+            s->frames[s->frame_count++] = location == SH_LOCATION_UNRESOLVED ? SH_LOCATION_OTHER : location;
+        }
+    }
+    return true;
+}
+
+static bool copy_spans(sh_heap_snapshot *s, const sh_profile *p, const renumbering *spans) {
+    s->spans = malloc((spans->count + 1) * sizeof *s->spans);
+    if (!s->spans) return false;
+    s->span_count = spans->count;
+    for (uint32_t slot = 0; slot < p->spans.high; slot++) {
+        if (!spans->of[slot]) continue;
+        const sh_span *from = &p->spans.spans[slot];
+        s->spans[spans->of[slot] - 1] = (sh_snapshot_span){
+            from->trace_high, from->trace_low, from->span_id, from->start_ns,
+            from->name, p->spans.spans[from->root].name, from->active,
+        };
+    }
+    return true;
+}
+
+static bool copy_threads(sh_heap_snapshot *s, const sh_profile *p, const renumbering *threads) {
+    s->thread_names = malloc((threads->count + 1) * sizeof *s->thread_names);
+    if (!s->thread_names) return false;
+    s->thread_count = threads->count;
+    for (uint32_t slot = 0; slot < p->threads.high; slot++)
+        if (threads->of[slot]) s->thread_names[threads->of[slot] - 1] = p->threads.threads[slot].name;
+    return true;
+}
+
+bool sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p) {
+    memset(s, 0, sizeof *s);
+    sh_profile_fold(p, UINT32_MAX);
+    uint32_t entries = p->live.high, totals = sh_totals_table_count(&p->totals);
+    renumbering stacks = { calloc(p->stacks.high, sizeof(uint32_t)), 0 };
+    renumbering spans = { calloc(p->spans.high, sizeof(uint32_t)), 0 };
+    renumbering threads = { calloc(p->threads.high, sizeof(uint32_t)), 0 };
+    s->samples = malloc((entries + 1) * sizeof *s->samples);
+    s->totals = malloc((totals + entries + 1) * sizeof *s->totals);
+    bool ok = stacks.of && spans.of && threads.of && s->samples && s->totals;
+    if (ok) {
+        s->interval = p->interval;
+        s->active_spans = p->spans.active;
+        s->realtime_ns = sh_clock_ns(CLOCK_REALTIME);
+        s->monotonic_ns = sh_clock_ns(CLOCK_MONOTONIC);
+        s->strings = &p->strings;
+        s->locations = &p->locations;
+        s->sums.allocated_bytes = p->totals.bytes;
+        s->sums.allocated_objects = p->totals.objects;
+        s->total_count = sh_totals_table_copy(&p->totals, s->totals);
+        sh_sample chunk[SH_LIVE_CHUNK];
+        for (uint32_t cursor = 0, n; (n = sh_live_table_copy(&p->live, &cursor, chunk)) != 0;)
+            for (uint32_t i = 0; i < n; i++) add_sample(s, p, &chunk[i]);
+
+        renumber(&stacks, SH_STACK_OTHER);
+        for (uint32_t i = 0; i < s->sample_count; i++) {
+            sh_snapshot_sample *sample = &s->samples[i];
+            sample->stack = renumber(&stacks, sample->stack);
+            sample->span = renumber(&spans, sample->span);
+            sample->thread = renumber(&threads, sample->thread);
+        }
+        for (uint32_t i = 0; i < s->total_count; i++) s->totals[i].stack = renumber(&stacks, s->totals[i].stack);
+        ok = copy_stacks(s, p, &stacks) && copy_spans(s, p, &spans) && copy_threads(s, p, &threads);
+    }
+    free(stacks.of);
+    free(spans.of);
+    free(threads.of);
+    if (!ok) sh_heap_snapshot_fini(s);
+    return ok;
+}

@@ -1,0 +1,213 @@
+#include "spanheap/live_table.h"
+
+#include <string.h>
+
+enum { FILTER_COUNTS_PER_ENTRY = 16 };
+
+bool sh_live_table_init(sh_live_table *t, uint32_t max_live, uint32_t capacity) {
+    memset(t, 0, sizeof *t);
+    t->max_live = max_live;
+    t->capacity = capacity;
+    t->index_bits = sh_log2_ceil((size_t)capacity * 2);
+    t->filter_bits = sh_log2_ceil((size_t)max_live * FILTER_COUNTS_PER_ENTRY);
+    t->samples = sh_pages_map(capacity * sizeof *t->samples);
+    t->index = sh_pages_map(sizeof *t->index << t->index_bits);
+    t->filter = sh_pages_map((size_t)1 << t->filter_bits);
+    t->unused = sh_pages_map(capacity * sizeof *t->unused);
+    t->retired = sh_pages_map(capacity * sizeof *t->retired);
+    if (!t->samples || !t->index || !t->filter || !t->unused || !t->retired) {
+        sh_live_table_fini(t);
+        return false;
+    }
+    return true;
+}
+
+void sh_live_table_fini(sh_live_table *t) {
+    sh_pages_unmap(t->samples, t->capacity * sizeof *t->samples);
+    sh_pages_unmap(t->index, sizeof *t->index << t->index_bits);
+    sh_pages_unmap((void *)t->filter, (size_t)1 << t->filter_bits);
+    sh_pages_unmap(t->unused, t->capacity * sizeof *t->unused);
+    sh_pages_unmap(t->retired, t->capacity * sizeof *t->retired);
+    memset(t, 0, sizeof *t);
+}
+
+static size_t index_home(const sh_live_table *t, const void *p) {
+    return (sh_hash_address(p) * UINT64_C(0xD6E8FEB86659FD93)) >> (64 - t->index_bits);
+}
+
+static void filter_add(sh_live_table *t, const void *p) {
+    _Atomic uint8_t *count = &t->filter[sh_hash_address(p) >> (64 - t->filter_bits)];
+    uint8_t n = atomic_load_explicit(count, memory_order_relaxed);
+    if (n != UINT8_MAX) atomic_store_explicit(count, n + 1, memory_order_relaxed);
+}
+
+/* A count that once reached 255 stays there: it can no longer tell, so it says "maybe" for ever (until clear). */
+static void filter_subtract(sh_live_table *t, const void *p) {
+    _Atomic uint8_t *count = &t->filter[sh_hash_address(p) >> (64 - t->filter_bits)];
+    uint8_t n = atomic_load_explicit(count, memory_order_relaxed);
+    if (n != UINT8_MAX) atomic_store_explicit(count, n - 1, memory_order_relaxed);
+}
+
+/* The index position of this address, or of the empty place where it would go. Lock held. */
+static size_t index_find(const sh_live_table *t, const void *address) {
+    size_t mask = ((size_t)1 << t->index_bits) - 1, i = index_home(t, address);
+    while (t->index[i] && t->samples[t->index[i] - 1].address != address) i = (i + 1) & mask;
+    return i;
+}
+
+/* Deletion by shifting back, so that searches need no tombstones. Lock held. */
+static void index_delete(sh_live_table *t, size_t hole) {
+    size_t mask = ((size_t)1 << t->index_bits) - 1;
+    for (size_t i = (hole + 1) & mask; t->index[i]; i = (i + 1) & mask) {
+        size_t home = index_home(t, t->samples[t->index[i] - 1].address);
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            t->index[hole] = t->index[i];
+            hole = i;
+        }
+    }
+    t->index[hole] = 0;
+}
+
+static void retire_at(sh_live_table *t, size_t position, uint32_t entry) {
+    filter_subtract(t, t->samples[entry].address);
+    index_delete(t, position);
+    t->samples[entry].state = SH_SAMPLE_RETIRED;
+    t->retired[t->retired_count++] = entry;
+    t->live--;
+}
+
+uint32_t sh_live_table_insert(sh_live_table *t, const sh_sample *sample) {
+    sh_lock_acquire(&t->lock);
+    size_t position = index_find(t, sample->address);
+    if (SH_UNLIKELY(t->index[position] != 0)) {
+        t->replaced++;
+        retire_at(t, position, t->index[position] - 1);
+        position = index_find(t, sample->address);
+    }
+    uint32_t entry = t->unused_count ? t->unused[--t->unused_count] : t->high++;
+    t->samples[entry] = *sample;
+    t->samples[entry].state = SH_SAMPLE_LIVE;
+    t->samples[entry].serial = ++t->serial;
+    t->index[position] = entry + 1;
+    filter_add(t, sample->address);
+    t->live++;
+    sh_lock_release(&t->lock);
+    return entry;
+}
+
+bool sh_live_table_remove(sh_live_table *t, const void *address, uint32_t *entry_out) {
+    sh_lock_acquire(&t->lock);
+    size_t position = index_find(t, address);
+    uint32_t entry = t->index[position] - 1;
+    bool found = t->index[position] != 0;
+    if (found) retire_at(t, position, entry);
+    sh_lock_release(&t->lock);
+    if (found && entry_out) *entry_out = entry;
+    return found;
+}
+
+void sh_live_table_restore(sh_live_table *t, uint32_t entry, uint32_t serial) {
+    sh_lock_acquire(&t->lock);
+    sh_sample *s = &t->samples[entry];
+    size_t position = index_find(t, s->address);
+    if (s->state == SH_SAMPLE_RETIRED && s->serial == serial && !t->index[position])
+        for (uint32_t i = t->retired_count; i-- > 0;)      /* it is nearly always the last */
+            if (t->retired[i] == entry) {
+                t->retired[i] = t->retired[--t->retired_count];
+                s->state = SH_SAMPLE_LIVE;
+                t->index[position] = entry + 1;
+                filter_add(t, s->address);
+                t->live++;
+                break;
+            }
+    sh_lock_release(&t->lock);
+}
+
+uint32_t sh_live_table_take_retired(sh_live_table *t, sh_sample *out, uint32_t n) {
+    sh_lock_acquire(&t->lock);
+    uint32_t taken = 0;
+    while (taken < n && t->retired_count) {
+        uint32_t entry = t->retired[--t->retired_count];
+        out[taken++] = t->samples[entry];
+        t->samples[entry].state = SH_SAMPLE_FREE;
+        t->unused[t->unused_count++] = entry;
+    }
+    sh_lock_release(&t->lock);
+    return taken;
+}
+
+bool sh_live_table_thin(sh_live_table *t, uint32_t *cursor, double interval, sh_rng *rng, sh_sample out[SH_LIVE_CHUNK],
+                        uint32_t *removed) {
+    *removed = 0;
+    if (*cursor >= t->high) return false;
+    sh_lock_acquire(&t->lock);
+    uint32_t end = *cursor + SH_LIVE_CHUNK < t->high ? *cursor + SH_LIVE_CHUNK : t->high;
+    for (uint32_t entry = *cursor; entry < end; entry++) {
+        sh_sample *s = &t->samples[entry];
+        if (s->state != SH_SAMPLE_LIVE || s->interval >= (float)interval) continue;
+        double keep = sh_sampler_probability(s->size, interval, s->share)
+            / sh_sampler_probability(s->size, (double)s->interval, s->share);
+        if (sh_rng_uniform(rng) <= keep) {
+            s->interval = (float)interval;
+            continue;
+        }
+        filter_subtract(t, s->address);
+        index_delete(t, index_find(t, s->address));
+        out[(*removed)++] = *s;
+        s->state = SH_SAMPLE_FREE;
+        t->unused[t->unused_count++] = entry;
+        t->live--;
+    }
+    *cursor = end;
+    sh_lock_release(&t->lock);
+    return true;
+}
+
+uint32_t sh_live_table_copy(sh_live_table *t, uint32_t *cursor, sh_sample out[SH_LIVE_CHUNK]) {
+    uint32_t n = 0;
+    while (n == 0 && *cursor < t->high) {
+        uint32_t end = *cursor + SH_LIVE_CHUNK < t->high ? *cursor + SH_LIVE_CHUNK : t->high;
+        sh_lock_acquire(&t->lock);
+        for (uint32_t entry = *cursor; entry < end; entry++)
+            if (t->samples[entry].state != SH_SAMPLE_FREE) out[n++] = t->samples[entry];
+        sh_lock_release(&t->lock);
+        *cursor = end;
+    }
+    return n;
+}
+
+void sh_live_table_clear(sh_live_table *t) {
+    sh_lock_acquire(&t->lock);
+    memset(t->index, 0, sizeof *t->index << t->index_bits);
+    memset((void *)t->filter, 0, (size_t)1 << t->filter_bits);
+    for (uint32_t entry = 0; entry < t->high; entry++) t->samples[entry].state = SH_SAMPLE_FREE;
+    t->unused_count = t->retired_count = t->live = t->high = 0;
+    sh_lock_release(&t->lock);
+}
+
+size_t sh_live_table_memory(const sh_live_table *t) {
+    return t->high * (sizeof *t->samples + sizeof *t->unused + sizeof *t->retired) + (sizeof *t->index << t->index_bits)
+        + ((size_t)1 << t->filter_bits);
+}
+
+bool sh_live_table_valid(sh_live_table *t) {
+    sh_lock_acquire(&t->lock);
+    uint32_t live = 0, retired = 0, indexed = 0;
+    uint64_t filter_sum = 0;
+    bool saturated = false, ok = true;
+    for (uint32_t entry = 0; entry < t->high; entry++) {
+        live += t->samples[entry].state == SH_SAMPLE_LIVE;
+        retired += t->samples[entry].state == SH_SAMPLE_RETIRED;
+        if (t->samples[entry].state == SH_SAMPLE_LIVE)
+            ok &= t->index[index_find(t, t->samples[entry].address)] == entry + 1;
+    }
+    for (size_t i = 0; i < (size_t)1 << t->index_bits; i++) indexed += t->index[i] != 0;
+    for (size_t i = 0; i < (size_t)1 << t->filter_bits; i++) {
+        filter_sum += t->filter[i];
+        saturated |= t->filter[i] == UINT8_MAX;
+    }
+    ok &= live == t->live && indexed == live && retired == t->retired_count
+        && live + retired + t->unused_count == t->high && (saturated || filter_sum == live);
+    sh_lock_release(&t->lock);
+    return ok;
+}

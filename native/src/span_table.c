@@ -1,0 +1,179 @@
+#include "spanheap/span_table.h"
+
+#include <string.h>
+
+bool sh_span_table_init(sh_span_table *t, uint32_t capacity, const uint32_t pseudo_names[SH_SPAN_FIRST]) {
+    memset(t, 0, sizeof *t);
+    t->capacity = capacity + SH_SPAN_FIRST;
+    t->index_bits = sh_log2_ceil((size_t)t->capacity * 2);
+    t->spans = sh_pages_map(t->capacity * sizeof *t->spans);
+    t->by_address = sh_pages_map(sizeof *t->by_address << t->index_bits);
+    t->by_id = sh_pages_map(sizeof *t->by_id << t->index_bits);
+    if (!t->spans || !t->by_address || !t->by_id) {
+        sh_span_table_fini(t);
+        return false;
+    }
+    for (uint32_t slot = 0; slot < SH_SPAN_FIRST; slot++)
+        t->spans[slot] = (sh_span){ .name = pseudo_names[slot], .root = slot, .refs = 1 };
+    t->high = SH_SPAN_FIRST;
+    return true;
+}
+
+void sh_span_table_fini(sh_span_table *t) {
+    sh_pages_unmap(t->spans, t->capacity * sizeof *t->spans);
+    sh_pages_unmap(t->by_address, sizeof *t->by_address << t->index_bits);
+    sh_pages_unmap(t->by_id, sizeof *t->by_id << t->index_bits);
+    memset(t, 0, sizeof *t);
+}
+
+/* ------------------------------------------------------------------ the two indexes */
+
+typedef enum { BY_ADDRESS, BY_ID } key_kind;
+
+static uint32_t *index_of(const sh_span_table *t, key_kind kind) { return kind == BY_ADDRESS ? t->by_address : t->by_id; }
+
+static uint64_t key_of(const sh_span *s, key_kind kind) {
+    return kind == BY_ADDRESS ? (uint64_t)(uintptr_t)s->object >> 4 : s->span_id;
+}
+
+static size_t home_of(const sh_span_table *t, uint64_t key) { return sh_hash_u64(key) >> (64 - t->index_bits); }
+
+static size_t find(const sh_span_table *t, key_kind kind, uint64_t key) {
+    const uint32_t *index = index_of(t, kind);
+    size_t mask = ((size_t)1 << t->index_bits) - 1, i = home_of(t, key);
+    while (index[i] && key_of(&t->spans[index[i]], kind) != key) i = (i + 1) & mask;
+    return i;
+}
+
+static void unindex(sh_span_table *t, key_kind kind, uint32_t slot) {
+    uint32_t *index = index_of(t, kind);
+    size_t mask = ((size_t)1 << t->index_bits) - 1, hole = find(t, kind, key_of(&t->spans[slot], kind));
+    if (index[hole] != slot) return;   /* the key was taken over by a later span */
+    for (size_t i = (hole + 1) & mask; index[i]; i = (i + 1) & mask) {
+        size_t home = home_of(t, key_of(&t->spans[index[i]], kind));
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            index[hole] = index[i];
+            hole = i;
+        }
+    }
+    index[hole] = 0;
+}
+
+/* Enters the slot under its key. The span that had the key keeps its slot but can no longer be found by it. */
+static uint32_t reindex(sh_span_table *t, key_kind kind, uint32_t slot) {
+    size_t position = find(t, kind, key_of(&t->spans[slot], kind));
+    uint32_t previous = index_of(t, kind)[position];
+    index_of(t, kind)[position] = slot;
+    return previous;
+}
+
+/* ------------------------------------------------------------------ life of a slot */
+
+void sh_span_table_release(sh_span_table *t, uint32_t slot) {
+    for (;;) {
+        sh_span *s = &t->spans[slot];
+        if (slot < SH_SPAN_FIRST || --s->refs) return;
+        uint32_t root = s->root;
+        s->next = t->first_free;
+        t->first_free = slot;
+        if (root == slot) return;
+        slot = root;   /* the child was what kept its root */
+    }
+}
+
+static void deactivate(sh_span_table *t, uint32_t slot) {
+    unindex(t, BY_ADDRESS, slot);
+    unindex(t, BY_ID, slot);
+    t->spans[slot].active = false;
+    t->active--;
+    sh_span_table_release(t, slot);
+}
+
+uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
+    uint32_t slot = t->first_free;
+    if (slot) t->first_free = t->spans[slot].next;
+    else if (t->high < t->capacity) slot = t->high++;
+    else {
+        t->untracked++;
+        return SH_SPAN_UNTRACKED;
+    }
+    uint32_t root = slot;
+    if (start->parent_span_id) {
+        uint32_t parent = t->by_id[find(t, BY_ID, start->parent_span_id)];
+        if (parent) root = t->spans[parent].root;
+    }
+    t->spans[slot] = (sh_span){
+        .trace_high = start->trace_high, .trace_low = start->trace_low, .span_id = start->span_id, .start_ns = start->start_ns,
+        .object = start->object, .type = start->type, .name = start->name, .root = root, .refs = 1, .active = true,
+    };
+    if (root != slot) sh_span_table_retain(t, root);
+    t->started++;
+    t->active++;
+    reindex(t, BY_ADDRESS, slot);
+    uint32_t same_id = reindex(t, BY_ID, slot);
+    if (same_id) {   /* a second start of one id: the first can never be ended by id, so it ends here */
+        t->replaced++;
+        deactivate(t, same_id);
+    }
+    return slot;
+}
+
+bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name) {
+    uint32_t slot = t->by_id[find(t, BY_ID, span_id)];
+    if (!slot) return false;
+    t->spans[slot].name = name;
+    t->ended++;
+    deactivate(t, slot);
+    return true;
+}
+
+uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, const void *type) {
+    uint32_t slot = t->by_address[find(t, BY_ADDRESS, (uint64_t)(uintptr_t)object >> 4)];
+    return slot && t->spans[slot].type == type ? slot : SH_SPAN_UNTRACKED;
+}
+
+void sh_span_table_clear(sh_span_table *t) {
+    memset(t->by_address, 0, sizeof *t->by_address << t->index_bits);
+    memset(t->by_id, 0, sizeof *t->by_id << t->index_bits);
+    for (uint32_t slot = 0; slot < t->high; slot++) t->spans[slot].active = false;
+    t->high = SH_SPAN_FIRST;
+    t->first_free = t->active = 0;
+    t->started = t->ended = t->untracked = t->replaced = 0;
+}
+
+/* ------------------------------------------------------------------ views */
+
+uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n) {
+    uint32_t count = 0;   /* slots[0..count) is sorted; n is small, so insertion beats a heap */
+    for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++) {
+        const sh_span *s = &t->spans[slot];
+        if (!s->active || (count == n && (!n || s->start_ns >= t->spans[slots[n - 1]].start_ns))) continue;
+        uint32_t i = count < n ? count++ : n - 1;
+        for (; i && t->spans[slots[i - 1]].start_ns > s->start_ns; i--) slots[i] = slots[i - 1];
+        slots[i] = slot;
+    }
+    return count;
+}
+
+size_t sh_span_table_memory(const sh_span_table *t) {
+    return t->high * sizeof *t->spans + (2 * sizeof *t->by_id << t->index_bits);
+}
+
+bool sh_span_table_valid(const sh_span_table *t) {
+    uint32_t active = 0, by_id = 0, free_slots = 0, in_use = 0;
+    for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++) {
+        const sh_span *s = &t->spans[slot];
+        if (!s->refs) continue;
+        in_use++;
+        active += s->active;
+        if (!t->spans[s->root].refs || t->spans[s->root].root != s->root) return false;
+        if (s->active && t->by_id[find(t, BY_ID, s->span_id)] != slot) return false;
+    }
+    for (size_t i = 0; i < (size_t)1 << t->index_bits; i++) {
+        by_id += t->by_id[i] != 0;
+        if (t->by_address[i] && !t->spans[t->by_address[i]].active) return false;
+    }
+    for (uint32_t slot = t->first_free; slot; slot = t->spans[slot].next) free_slots++;
+    return active == t->active && by_id == active && t->started == t->ended + t->active + t->replaced
+        && in_use + free_slots == t->high - SH_SPAN_FIRST;
+}

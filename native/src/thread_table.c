@@ -1,0 +1,52 @@
+#include "spanheap/thread_table.h"
+
+#include <string.h>
+
+void sh_thread_table_init(sh_thread_table *t, uint32_t other_name) {
+    memset(t, 0, sizeof *t);
+    t->threads[SH_THREAD_OTHER] = (sh_thread){ .name = other_name, .used = true };
+    t->high = 1;
+}
+
+uint32_t sh_thread_table_claim(sh_thread_table *t, uint64_t ident) {
+    uint32_t slot = t->high;
+    if (slot == SH_THREAD_CAPACITY)
+        for (slot = SH_THREAD_CAPACITY - 1; slot > 0 && t->threads[slot].used; slot--) { }
+    else
+        t->high++;
+    if (slot == SH_THREAD_OTHER) {
+        t->overflowed++;
+        return SH_THREAD_OTHER;
+    }
+    sh_thread *thread = &t->threads[slot];
+    *thread = (sh_thread){ .ident = ident, .generation = thread->generation + 1, .used = true };
+    t->unnamed++;
+    return slot;
+}
+
+void sh_thread_table_name(sh_thread_table *t, uint64_t ident, uint32_t name) {
+    for (uint32_t slot = 1; slot < t->high; slot++) {
+        sh_thread *thread = &t->threads[slot];
+        if (!thread->used || thread->name || thread->ident != ident) continue;
+        thread->name = name;
+        t->unnamed--;
+    }
+}
+
+void sh_thread_table_reap(sh_thread_table *t, const uint64_t *alive, uint32_t n) {
+    for (uint32_t slot = 1; slot < t->high; slot++) {
+        sh_thread *thread = &t->threads[slot];
+        if (!thread->used || thread->refs) continue;
+        bool living = false;
+        for (uint32_t i = 0; i < n && !living; i++) living = alive[i] == thread->ident;
+        if (living) continue;
+        if (!thread->name) t->unnamed--;
+        *thread = (sh_thread){ .generation = thread->generation };
+    }
+}
+
+bool sh_thread_table_valid(const sh_thread_table *t) {
+    uint32_t unnamed = 0;
+    for (uint32_t slot = 1; slot < t->high; slot++) unnamed += t->threads[slot].used && !t->threads[slot].name;
+    return unnamed == t->unnamed && t->high <= SH_THREAD_CAPACITY;
+}
