@@ -6,29 +6,55 @@ enum { FILTER_COUNTS_PER_ENTRY = 16 };
 
 bool sh_live_table_init(sh_live_table *t, uint32_t max_live, uint32_t capacity) {
     memset(t, 0, sizeof *t);
-    t->max_live = max_live;
-    t->capacity = capacity;
-    t->index_bits = sh_log2_ceil((size_t)capacity * 2);
-    t->filter_bits = sh_log2_ceil((size_t)max_live * FILTER_COUNTS_PER_ENTRY);
-    t->samples = sh_pages_map(capacity * sizeof *t->samples);
-    t->index = sh_pages_map(sizeof *t->index << t->index_bits);
-    t->filter = sh_pages_map((size_t)1 << t->filter_bits);
-    t->unused = sh_pages_map(capacity * sizeof *t->unused);
-    t->retired = sh_pages_map(capacity * sizeof *t->retired);
-    if (!t->samples || !t->index || !t->filter || !t->unused || !t->retired) {
-        sh_live_table_fini(t);
-        return false;
-    }
-    return true;
+    return sh_live_table_resize(t, max_live, capacity);
+}
+
+static void unmap_entries(sh_live_table *t) {
+    sh_pages_unmap(t->samples, t->capacity * sizeof *t->samples);
+    sh_pages_unmap(t->index, sizeof *t->index << t->index_bits);
+    sh_pages_unmap(t->unused, t->capacity * sizeof *t->unused);
+    sh_pages_unmap(t->retired, t->capacity * sizeof *t->retired);
 }
 
 void sh_live_table_fini(sh_live_table *t) {
-    sh_pages_unmap(t->samples, t->capacity * sizeof *t->samples);
-    sh_pages_unmap(t->index, sizeof *t->index << t->index_bits);
+    unmap_entries(t);
     sh_pages_unmap((void *)t->filter, (size_t)1 << t->filter_bits);
-    sh_pages_unmap(t->unused, t->capacity * sizeof *t->unused);
-    sh_pages_unmap(t->retired, t->capacity * sizeof *t->retired);
     memset(t, 0, sizeof *t);
+}
+
+bool sh_live_table_resize(sh_live_table *t, uint32_t max_live, uint32_t capacity) {
+    if (t->capacity) sh_live_table_clear(t);
+    if (capacity > t->capacity) {
+        sh_live_table fresh = { .capacity = capacity, .index_bits = sh_log2_ceil((size_t)capacity * 2) };
+        fresh.samples = sh_pages_map(capacity * sizeof *t->samples);
+        fresh.index = sh_pages_map(sizeof *t->index << fresh.index_bits);
+        fresh.unused = sh_pages_map(capacity * sizeof *t->unused);
+        fresh.retired = sh_pages_map(capacity * sizeof *t->retired);
+        unsigned bits = sh_log2_ceil((size_t)max_live * FILTER_COUNTS_PER_ENTRY);
+        void *filter = bits > t->filter_bits ? sh_pages_map((size_t)1 << bits) : (void *)t->filter;
+        if (!fresh.samples || !fresh.index || !fresh.unused || !fresh.retired || !filter) {
+            unmap_entries(&fresh);
+            if (filter != (void *)t->filter) sh_pages_unmap(filter, (size_t)1 << bits);
+            return false;
+        }
+        sh_lock_acquire(&t->lock);
+        unmap_entries(t);
+        t->samples = fresh.samples;
+        t->index = fresh.index;
+        t->unused = fresh.unused;
+        t->retired = fresh.retired;
+        t->capacity = capacity;
+        t->index_bits = fresh.index_bits;
+        if (filter != (void *)t->filter) {
+            void *outgrown = (void *)t->filter;
+            if (outgrown) madvise(outgrown, (size_t)1 << t->filter_bits, MADV_DONTNEED);
+            atomic_store_explicit(&t->filter, filter, memory_order_relaxed);
+            atomic_store_explicit(&t->filter_bits, bits, memory_order_release);
+        }
+        sh_lock_release(&t->lock);
+    }
+    t->max_live = max_live;
+    return true;
 }
 
 static size_t index_home(const sh_live_table *t, const void *p) {
@@ -76,7 +102,7 @@ static void retire_at(sh_live_table *t, size_t position, uint32_t entry) {
     t->live--;
 }
 
-uint32_t sh_live_table_insert(sh_live_table *t, const sh_sample *sample) {
+sh_sample_ref sh_live_table_insert(sh_live_table *t, const sh_sample *sample) {
     sh_lock_acquire(&t->lock);
     size_t position = index_find(t, sample->address);
     if (SH_UNLIKELY(t->index[position] != 0)) {
@@ -87,35 +113,45 @@ uint32_t sh_live_table_insert(sh_live_table *t, const sh_sample *sample) {
     uint32_t entry = t->unused_count ? t->unused[--t->unused_count] : t->high++;
     t->samples[entry] = *sample;
     t->samples[entry].state = SH_SAMPLE_LIVE;
-    t->samples[entry].serial = ++t->serial;
+    sh_sample_ref ref = { entry, ++t->serial };
+    t->samples[entry].serial = ref.serial;
     t->index[position] = entry + 1;
     filter_add(t, sample->address);
     t->live++;
     sh_lock_release(&t->lock);
-    return entry;
+    return ref;
 }
 
-bool sh_live_table_remove(sh_live_table *t, const void *address, uint32_t *entry_out) {
+bool sh_live_table_remove(sh_live_table *t, const void *address, sh_sample_ref *removed) {
     sh_lock_acquire(&t->lock);
     size_t position = index_find(t, address);
-    uint32_t entry = t->index[position] - 1;
     bool found = t->index[position] != 0;
-    if (found) retire_at(t, position, entry);
+    if (found) {
+        uint32_t entry = t->index[position] - 1;
+        if (removed) *removed = (sh_sample_ref){ entry, t->samples[entry].serial };
+        retire_at(t, position, entry);
+    }
     sh_lock_release(&t->lock);
-    if (found && entry_out) *entry_out = entry;
     return found;
 }
 
-void sh_live_table_restore(sh_live_table *t, uint32_t entry, uint32_t serial) {
+void sh_live_table_retire_all(sh_live_table *t) {
     sh_lock_acquire(&t->lock);
-    sh_sample *s = &t->samples[entry];
+    for (uint32_t entry = 0; entry < t->high; entry++)
+        if (t->samples[entry].state == SH_SAMPLE_LIVE) retire_at(t, index_find(t, t->samples[entry].address), entry);
+    sh_lock_release(&t->lock);
+}
+
+void sh_live_table_restore(sh_live_table *t, sh_sample_ref removed) {
+    sh_lock_acquire(&t->lock);
+    sh_sample *s = &t->samples[removed.entry];
     size_t position = index_find(t, s->address);
-    if (s->state == SH_SAMPLE_RETIRED && s->serial == serial && !t->index[position])
+    if (s->state == SH_SAMPLE_RETIRED && s->serial == removed.serial && !t->index[position])
         for (uint32_t i = t->retired_count; i-- > 0;)      /* it is nearly always the last */
-            if (t->retired[i] == entry) {
+            if (t->retired[i] == removed.entry) {
                 t->retired[i] = t->retired[--t->retired_count];
                 s->state = SH_SAMPLE_LIVE;
-                t->index[position] = entry + 1;
+                t->index[position] = removed.entry + 1;
                 filter_add(t, s->address);
                 t->live++;
                 break;

@@ -6,6 +6,7 @@
 enum {
     STRING_CAPACITY = 16384, STRING_BYTES = 1 << 20,
     LOCATION_CAPACITY = 16384,
+    FRAMES_PER_STACK = 12,  /* on average: 8,192 stacks have 1.5 MiB of frames; deep ones fill it sooner and are evicted */
     TOTALS_BITS = 13,
     FOLD_PER_TICK = 16384,
     CALM_S = 60,
@@ -15,25 +16,41 @@ static uint32_t clamp_u32(uint64_t v, uint32_t low, uint32_t high) { return v < 
 
 static const char *const PSEUDO_SPANS[SH_SPAN_FIRST] = { "<no span>", "<unsampled>", "<unsampled>", "<untracked>" };
 
+/* A quarter more entries than samples, so that a second's releases can wait for the tick. */
+static uint32_t entries_for(uint32_t max_samples) { return max_samples + max_samples / 4 + 1024; }
+
+static bool init_stacks(sh_profile *p, uint32_t max_samples) {
+    uint32_t capacity = clamp_u32(max_samples, 4096, 65536);
+    return sh_stack_table_init(&p->stacks, capacity, capacity * FRAMES_PER_STACK);
+}
+
+static bool init_spans(sh_profile *p, uint32_t capacity) {
+    uint32_t names[SH_SPAN_FIRST];
+    for (int i = 0; i < SH_SPAN_FIRST; i++)
+        names[i] = sh_string_table_intern(&p->strings, PSEUDO_SPANS[i], strlen(PSEUDO_SPANS[i]));
+    return sh_span_table_init(&p->spans, capacity, names);
+}
+
+static void reset_state(sh_profile *p) {
+    memset(&p->counters, 0, sizeof p->counters);
+    p->interval = p->options.interval;
+    p->calm_since_s = INT64_MIN;
+    sh_rng_seed(&p->rng, p->options.seed ^ UINT64_C(0x7468696e));   /* not the hook's stream */
+    sh_thread_table_reset(&p->threads, sh_string_table_intern(&p->strings, "<other threads>", 15));
+}
+
 bool sh_profile_init(sh_profile *p, const sh_profile_options *options) {
     memset(p, 0, sizeof *p);
     p->options = *options;
-    uint32_t stacks = clamp_u32(options->max_samples, 4096, 65536);
-    uint32_t pseudo[SH_SPAN_FIRST];
-    /* A quarter more entries than samples, so that a second's releases can wait for the tick. */
-    bool ok = sh_live_table_init(&p->live, options->max_samples, options->max_samples + options->max_samples / 4 + 1024)
-        && sh_stack_table_init(&p->stacks, stacks, stacks * 12)
-        && sh_totals_table_init(&p->totals, TOTALS_BITS)
-        && sh_string_table_init(&p->strings, STRING_CAPACITY, STRING_BYTES)
-        && sh_location_table_init(&p->locations, LOCATION_CAPACITY);
-    for (int i = 0; ok && i < SH_SPAN_FIRST; i++)
-        pseudo[i] = sh_string_table_intern(&p->strings, PSEUDO_SPANS[i], strlen(PSEUDO_SPANS[i]));
-    ok = ok && sh_span_table_init(&p->spans, options->span_capacity, pseudo);
-    if (!ok) {
+    if (!sh_string_table_init(&p->strings, STRING_CAPACITY, STRING_BYTES)
+        || !sh_location_table_init(&p->locations, LOCATION_CAPACITY)
+        || !sh_totals_table_init(&p->totals, TOTALS_BITS)
+        || !sh_live_table_init(&p->live, options->max_samples, entries_for(options->max_samples))
+        || !init_stacks(p, options->max_samples) || !init_spans(p, options->span_capacity)) {
         sh_profile_fini(p);
         return false;
     }
-    sh_profile_clear(p, options);
+    reset_state(p);
     return true;
 }
 
@@ -47,20 +64,36 @@ void sh_profile_fini(sh_profile *p) {
     memset(p, 0, sizeof *p);
 }
 
-void sh_profile_clear(sh_profile *p, const sh_profile_options *options) {
-    p->options = *options;
+void sh_profile_clear(sh_profile *p, sh_drop_code drop) {
     sh_live_table_clear(&p->live);
     sh_span_table_clear(&p->spans);
     sh_totals_table_clear(&p->totals);
     for (uint32_t id = 0; id < p->stacks.high; id++) p->stacks.stacks[id].refs = 0;
-    uint32_t generation[SH_THREAD_CAPACITY];   /* threads still hold {slot, generation} of before */
-    for (uint32_t slot = 0; slot < SH_THREAD_CAPACITY; slot++) generation[slot] = p->threads.threads[slot].generation;
-    sh_thread_table_init(&p->threads, sh_string_table_intern(&p->strings, "<other threads>", 15));
-    for (uint32_t slot = 1; slot < SH_THREAD_CAPACITY; slot++) p->threads.threads[slot].generation = generation[slot];
-    memset(&p->counters, 0, sizeof p->counters);
-    p->interval = options->interval;
-    p->calm_since_s = INT64_MIN;
-    sh_rng_seed(&p->rng, options->seed ^ UINT64_C(0x7468696e));
+    reset_state(p);
+    sh_profile_evict_stacks(p, 0, 0, drop);
+}
+
+bool sh_profile_restart(sh_profile *p, const sh_profile_options *options, sh_drop_code drop) {
+    sh_profile_clear(p, drop);
+    sh_profile old = *p;
+    bool ok = true;
+    if (clamp_u32(options->max_samples, 4096, 65536) != p->stacks.capacity)
+        ok = p->stacks.high == 1 + p->stacks.unused_count && init_stacks(p, options->max_samples);
+    if (ok && options->span_capacity != p->options.span_capacity) ok = init_spans(p, options->span_capacity);
+    ok = ok && sh_live_table_resize(&p->live, options->max_samples, entries_for(options->max_samples));
+    bool new_stacks = p->stacks.stacks != old.stacks.stacks, new_spans = p->spans.spans != old.spans.spans;
+    if (!ok) {   /* keep what worked before */
+        if (new_stacks && p->stacks.stacks) sh_stack_table_fini(&p->stacks);
+        if (new_spans && p->spans.spans) sh_span_table_fini(&p->spans);
+        p->stacks = old.stacks;
+        p->spans = old.spans;
+        return false;
+    }
+    if (new_stacks) sh_stack_table_fini(&old.stacks);
+    if (new_spans) sh_span_table_fini(&old.spans);
+    p->options = *options;
+    reset_state(p);
+    return true;
 }
 
 /* ------------------------------------------------------------------ references */
@@ -104,6 +137,11 @@ uint32_t sh_profile_fold(sh_profile *p, uint32_t n) {
     return folded;
 }
 
+void sh_profile_forget_samples(sh_profile *p) {
+    sh_live_table_retire_all(&p->live);
+    sh_profile_fold(p, UINT32_MAX);
+}
+
 static bool make_room_in_hook(sh_profile *p) {
     if (p->live.live >= p->live.max_live) {
         if (!p->options.adaptive) return false;
@@ -123,23 +161,23 @@ static bool make_room_in_hook(sh_profile *p) {
     return sh_live_table_has_room(&p->live);
 }
 
-bool sh_profile_record_in_hook(sh_profile *p, const sh_sample *sample, uint32_t *entry, uint32_t *serial) {
+bool sh_profile_record_in_hook(sh_profile *p, const sh_sample *sample, sh_sample_ref *ref) {
     if (SH_UNLIKELY(p->live.live >= p->live.max_live || !sh_live_table_has_room(&p->live)) && !make_room_in_hook(p)) {
         p->counters.dropped++;
         return false;
     }
     retain(p, sample);
     p->counters.recorded++;
-    uint32_t at = sh_live_table_insert(&p->live, sample);
-    if (entry) *entry = at;
-    if (serial) *serial = p->live.samples[at].serial;
+    sh_sample_ref inserted = sh_live_table_insert(&p->live, sample);
+    if (ref) *ref = inserted;
     return true;
 }
 
-bool sh_profile_retag(sh_profile *p, uint32_t entry, uint32_t serial, uint32_t span) {
-    sh_sample *s = &p->live.samples[entry];
+bool sh_profile_retag(sh_profile *p, sh_sample_ref ref, uint32_t span) {
+    if (ref.entry >= p->live.high) return false;
+    sh_sample *s = &p->live.samples[ref.entry];
     /* Live or retired: only the holder of the GIL frees entries, so it cannot go away here. */
-    if (entry >= p->live.high || s->serial != serial || s->state == SH_SAMPLE_FREE) return false;
+    if (s->serial != ref.serial || s->state == SH_SAMPLE_FREE) return false;
     sh_span_table_retain(&p->spans, span);
     sh_span_table_release(&p->spans, s->span);
     s->span = span;

@@ -1,11 +1,13 @@
 #include "spanheap/thread_table.h"
 
-#include <string.h>
-
-void sh_thread_table_init(sh_thread_table *t, uint32_t other_name) {
-    memset(t, 0, sizeof *t);
-    t->threads[SH_THREAD_OTHER] = (sh_thread){ .name = other_name, .used = true };
+void sh_thread_table_reset(sh_thread_table *t, uint32_t other_name) {
+    for (uint32_t slot = 0; slot < SH_THREAD_CAPACITY; slot++)
+        t->threads[slot] = (sh_thread){ .generation = t->threads[slot].generation };
+    t->threads[SH_THREAD_OTHER].name = other_name;
+    t->threads[SH_THREAD_OTHER].used = true;
     t->high = 1;
+    t->unnamed = 0;
+    t->overflowed = 0;
 }
 
 uint32_t sh_thread_table_claim(sh_thread_table *t, uint64_t ident) {

@@ -36,34 +36,46 @@ typedef struct {
     sh_lock lock;
     sh_sample *samples;
     uint32_t *index;       /* entry + 1, 0 = empty */
-    _Atomic uint8_t *filter;
+    _Atomic(_Atomic uint8_t *) filter;
     uint32_t *unused, *retired;                     /* stacks of entry numbers */
     uint32_t unused_count, retired_count;
     uint32_t capacity, max_live, live, high, serial;
-    unsigned index_bits, filter_bits;
+    unsigned index_bits;
+    _Atomic unsigned filter_bits;
     uint64_t replaced;     /* inserts over an address whose free was never seen */
 } sh_live_table;
 
 /* `capacity` entries, of which at most max_live may be live. */
 bool sh_live_table_init(sh_live_table *t, uint32_t max_live, uint32_t capacity);
+/* Only when no thread can be inside sh_live_table_maybe or sh_live_table_remove. */
 void sh_live_table_fini(sh_live_table *t);
+/* Clears, and makes room for at least this much. Frees may run meanwhile; so the filter only ever grows, and an outgrown one
+ * stays mapped (zeroed, without memory behind it) for a thread that is just looking at it. False: nothing has changed. */
+bool sh_live_table_resize(sh_live_table *t, uint32_t max_live, uint32_t capacity);
 /* Forgets everything, live entries included. Costs what was used, not what was reserved. */
 void sh_live_table_clear(sh_live_table *t);
 
 /* False: certainly no live sample at p. */
 static inline bool sh_live_table_maybe(const sh_live_table *t, const void *p) {
-    return atomic_load_explicit(&t->filter[sh_hash_address(p) >> (64 - t->filter_bits)], memory_order_relaxed) != 0;
+    /* Bits before filter: a thread that sees the larger size sees the larger filter (resize stores them the other way). */
+    unsigned bits = atomic_load_explicit(&t->filter_bits, memory_order_acquire);
+    _Atomic uint8_t *filter = atomic_load_explicit(&t->filter, memory_order_relaxed);
+    return atomic_load_explicit(&filter[sh_hash_address(p) >> (64 - bits)], memory_order_relaxed) != 0;
 }
 
-/* Needs a free entry (sh_live_table_has_room). Overwrites a live entry of the same address, which it retires.
- * Returns the entry's number. */
-uint32_t sh_live_table_insert(sh_live_table *t, const sh_sample *sample);
+/* One use of one entry. */
+typedef struct { uint32_t entry, serial; } sh_sample_ref;
+
+/* Needs a free entry (sh_live_table_has_room). A live entry of the same address is retired first. */
+sh_sample_ref sh_live_table_insert(sh_live_table *t, const sh_sample *sample);
 static inline bool sh_live_table_has_room(const sh_live_table *t) { return t->unused_count > 0 || t->high < t->capacity; }
 
-/* Retires the live entry of this address; false when there is none. *copy (may be NULL) receives it. */
-bool sh_live_table_remove(sh_live_table *t, const void *address, uint32_t *entry);
+/* Retires the live entry of this address; false when there is none. *removed (may be NULL) says which it was. */
+bool sh_live_table_remove(sh_live_table *t, const void *address, sh_sample_ref *removed);
+/* Retires all live entries: their frees may have been missed. */
+void sh_live_table_retire_all(sh_live_table *t);
 /* Takes back a remove whose entry is still retired (a realloc that failed). */
-void sh_live_table_restore(sh_live_table *t, uint32_t entry, uint32_t serial);
+void sh_live_table_restore(sh_live_table *t, sh_sample_ref removed);
 
 /* Pops up to n retired entries: copies each to out and makes its entry free. Returns the number. */
 uint32_t sh_live_table_take_retired(sh_live_table *t, sh_sample *out, uint32_t n);

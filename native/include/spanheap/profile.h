@@ -49,25 +49,32 @@ typedef struct {
     int64_t calm_since_s;  /* when the live table was last seen a quarter full */
 } sh_profile;
 
-bool sh_profile_init(sh_profile *p, const sh_profile_options *options);
-void sh_profile_fini(sh_profile *p);
-/* Forgets samples, spans and totals; keeps names, locations and stacks (they are a cache). */
-void sh_profile_clear(sh_profile *p, const sh_profile_options *options);
+/* Gives back a reference to a code object; may run arbitrary code, and is called when the tables are whole. */
+typedef void (*sh_drop_code)(const void *code);
 
-/* Enters a sample, whose stack, span and thread get a reference. Makes room first (fold, then thin). False: dropped.
- * *entry and *serial (may be NULL) identify it for sh_profile_retag. */
-bool sh_profile_record_in_hook(sh_profile *p, const sh_sample *sample, uint32_t *entry, uint32_t *serial);
+bool sh_profile_init(sh_profile *p, const sh_profile_options *options);
+/* The code references must have been given back (sh_profile_evict_stacks). */
+void sh_profile_fini(sh_profile *p);
+/* Starts anew with other options: forgets samples, spans, stacks and totals; keeps names and locations, which old
+ * snapshots point into. Frees may run meanwhile. False: no memory; the profile is empty and has its old options. */
+bool sh_profile_restart(sh_profile *p, const sh_profile_options *options, sh_drop_code drop);
+/* Forgets samples, spans, stacks and totals. */
+void sh_profile_clear(sh_profile *p, sh_drop_code drop);
+
+/* Enters a sample, whose stack, span and thread get a reference. Makes room first (thin, then fold). False: dropped.
+ * *ref (may be NULL) identifies it for sh_profile_retag. */
+bool sh_profile_record_in_hook(sh_profile *p, const sh_sample *sample, sh_sample_ref *ref);
 /* The block at this address is freed. Any thread, with or without the GIL. */
-static inline bool sh_profile_release_in_hook(sh_profile *p, const void *address, uint32_t *entry) {
-    return sh_live_table_remove(&p->live, address, entry);
+static inline bool sh_profile_release_in_hook(sh_profile *p, const void *address, sh_sample_ref *ref) {
+    return sh_live_table_remove(&p->live, address, ref);
 }
 /* The sample belongs to this span after all. False when that entry is no longer the same sample. */
-bool sh_profile_retag(sh_profile *p, uint32_t entry, uint32_t serial, uint32_t span);
+bool sh_profile_retag(sh_profile *p, sh_sample_ref ref, uint32_t span);
 
 /* Folds at most n retired samples. Returns the number folded. */
 uint32_t sh_profile_fold(sh_profile *p, uint32_t n);
-/* Gives back a reference to a code object; may run arbitrary code, and is called when the tables are whole. */
-typedef void (*sh_drop_code)(const void *code);
+/* Takes all live samples for released: whether they are is no longer known. */
+void sh_profile_forget_samples(sh_profile *p);
 /* Once a second: fold, lower the rate when calm, evict stacks when crowded. */
 void sh_profile_tick(sh_profile *p, int64_t now_s, sh_drop_code drop);
 /* Removes stacks without samples until at most these remain. */

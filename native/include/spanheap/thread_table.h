@@ -23,7 +23,9 @@ typedef struct {
     uint64_t overflowed;
 } sh_thread_table;
 
-void sh_thread_table_init(sh_thread_table *t, uint32_t other_name);
+/* Forgets all threads (also the first initialisation of a zeroed table); generations go on, so that a thread that still has a
+ * {slot, generation} of before owns nothing. */
+void sh_thread_table_reset(sh_thread_table *t, uint32_t other_name);
 /* Still this thread's slot? */
 static inline bool sh_thread_table_owns(const sh_thread_table *t, uint32_t slot, uint32_t generation) {
     return slot < t->high && t->threads[slot].used && t->threads[slot].generation == generation;

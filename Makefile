@@ -1,0 +1,98 @@
+# The commands of this repository; CONTRIBUTING.md says when to use which.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.ONESHELL:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+# The other CPythons to test. Expanded only when a recipe needs them, since looking for them takes a second.
+PYTHONS ?= $(shell scripts/find-pythons $(VENV)/bin/python)
+
+# Directories are listed too: their time changes when a file is removed.
+SOURCES := pyproject.toml CMakeLists.txt \
+           $(shell find src native/include native/src native/python -name __pycache__ -prune -o -print)
+# Further settings of the build, such as those of the build with sanitizers.
+BUILD_SETTINGS ?=
+PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(BUILD_SETTINGS)
+# ThreadSanitizer's shadow collides with the mappings of a kernel that randomises more than 28 bits of an address.
+FIXED_ADDRESSES = $(shell setarch --addr-no-randomize true 2>/dev/null && echo setarch --addr-no-randomize)
+
+.PHONY: help demo test lint test-python test-native test-sanitized test-pythons check-long bench clean
+
+help: ## show the targets (default)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do
+		printf '  make %-15s %s\n' "$$target" "$$text"
+	done
+
+demo: $(VENV)/.installed ## install into .venv, then profile a leaking service (under 3 minutes)
+	@$(VENV)/bin/spanheap demo
+
+test: lint test-python test-native test-sanitized test-pythons ## everything a change has to pass (under 10 minutes)
+
+lint: $(VENV)/.installed-test ## ruff and mypy
+	$(VENV)/bin/python -m ruff check
+	$(VENV)/bin/python -m mypy
+
+test-python: $(VENV)/.installed-test ## pytest; PYTEST_ARGS='-k dump' to choose
+	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
+
+test-native: $(VENV)/.installed-test ## the C tests, plain and under ASan + UBSan
+	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+	for preset in dev asan; do cmake --workflow --preset "$$preset"; done
+
+test-sanitized: ## pytest on an extension built with ASan + UBSan
+	@CC=gcc $(MAKE) test-python-sanitized VENV=.venv-asan BUILD_SETTINGS="--config-settings=build-dir=build/asan-{wheel_tag} \
+		--config-settings=cmake.define.SPANHEAP_SANITIZE=address,undefined --config-settings=install.strip=false"
+
+# The second pass sends every object through malloc, so that ASan sees those that pymalloc would pool. A report of ASan ends
+# the process: it must reach the terminal, not a file of pytest's capture.
+.PHONY: test-python-sanitized
+test-python-sanitized: $(VENV)/.installed-test
+	@for allocator in default malloc; do
+		echo "==> pytest under ASan + UBSan, PYTHONMALLOC=$$allocator"
+		LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+			PYTHONMALLOC="$$allocator" $(VENV)/bin/python -m pytest --capture=sys $(PYTEST_ARGS)
+	done
+
+test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS='…' to choose
+	@for python in $(PYTHONS); do
+		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+		echo "==> CPython $$version: $$python"
+		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python"
+	done
+
+check-long: $(VENV)/.installed-test ## the long checks (an hour); PYTEST_ARGS='--stress-seconds=60' for a slice
+	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
+	$(FIXED_ADDRESSES) cmake --workflow --preset tsan
+	$(VENV)/bin/python -m pytest -m long $(PYTEST_ARGS)
+	for python in $(PYTHONS); do
+		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" PYTEST_ARGS="-m 'long and cpython' $(PYTEST_ARGS)"
+	done
+
+bench: $(VENV)/.installed-bench ## the micro benchmarks, beside tracemalloc and a no-op
+	$(VENV)/bin/python -m pytest benchmarks $(PYTEST_ARGS)
+
+clean: ## remove what these targets made
+	rm -rf .venv .venv-* build .pytest_cache .hypothesis .mypy_cache .ruff_cache .benchmarks
+	find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/bin/python:
+	@scripts/check-toolchain "$(PYTHON)"
+	@"$(PYTHON)" -m venv "$(VENV)" || { rm -rf "$(VENV)"; exit 1; }
+
+# Installed as users install it: a wheel, not an editable checkout.
+$(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python
+	@echo "==> building spanheap into $(VENV)"
+	@$(PIP_INSTALL) .
+	@touch $@
+
+$(VENV)/.installed-%: $(SOURCES) | $(VENV)/bin/python
+	@echo "==> building spanheap[$*] into $(VENV)"
+	@$(PIP_INSTALL) '.[$*]'
+	@touch $@ $(VENV)/.installed

@@ -1,0 +1,332 @@
+#include "alloc_hook.h"
+
+#include "context.h"
+#include "frames.h"
+#include "hook_install.h"
+
+sh_hook sh_the_hook;
+#define hook sh_the_hook
+
+enum { MAX_PENDING = 8, START_SPAN_DEPTH = 16 };
+
+/* No destructors: frees that come after a thread's teardown still find its zeroed or last state. */
+typedef struct {
+    int64_t left;               /* bytes until this thread's next RAW sample */
+    sh_rate rate;
+    sh_rng rng;
+    uint32_t epoch;             /* of `left`; 0 = never drawn */
+    uint32_t slot, generation;  /* in the thread table */
+    uint32_t muted, pending_count;
+    enum { PROBE_NONE, PROBE_RAW, PROBE_OBJ_MEM, PROBE_SEEN } probe;
+    struct { sh_sample_ref sample; const void *frame; } pending[MAX_PENDING];   /* made inside a start_span call */
+} thread_state;
+
+static _Thread_local thread_state self;
+
+/* ------------------------------------------------------------------ taking a sample */
+
+/* The thread state of the caller if samples may be taken for it: it holds the GIL of the main interpreter. */
+static PyThreadState *sampling_state_in_hook(void) {
+    PyThreadState *tstate = SH_CURRENT_THREAD_STATE();
+#if PY_VERSION_HEX < 0x030C0000
+    /* There the "current" state is that of whoever holds the GIL, which need not be this thread. */
+    if (tstate && PyGILState_GetThisThreadState() != tstate) return NULL;
+#endif
+    return tstate && tstate->interp == hook.interpreter ? tstate : NULL;
+}
+
+static uint32_t thread_slot_in_hook(void) {
+    if (!sh_thread_table_owns(&hook.profile.threads, self.slot, self.generation)) {
+        self.slot = sh_thread_table_claim(&hook.profile.threads, (uint64_t)PyThread_get_thread_ident());
+        self.generation = hook.profile.threads.threads[self.slot].generation;
+    }
+    return self.slot;
+}
+
+static void pend_in_hook(sh_sample_ref sample, const void *frame) {
+    /* Samples of another call are settled by now: that call has returned, or this one is nested in it (a sampler or processor
+     * that starts spans), and then it is the outer call's turn to wait. */
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < self.pending_count; i++)
+        if (self.pending[i].frame == frame) self.pending[kept++] = self.pending[i];
+    self.pending_count = kept;
+    if (kept == MAX_PENDING) {
+        hook.pending_overflow++;
+        return;
+    }
+    self.pending[self.pending_count].sample = sample;
+    self.pending[self.pending_count++].frame = frame;
+}
+
+static void record_in_hook(PyThreadState *tstate, const void *address, size_t size, sh_rate rate) {
+    int64_t start_ns = sh_clock_ns(CLOCK_MONOTONIC);
+    sh_profile *p = &hook.profile;
+    sh_frame frames[SH_MAX_DEPTH];
+    sh_frames_walk walk = sh_frames_walk_in_hook(tstate, frames, hook.max_depth);
+    bool is_new;
+    uint32_t stack = sh_stack_table_intern(&p->stacks, frames, walk.depth, p->ticks, &is_new);
+    if (is_new)
+        for (uint32_t i = 0; i < walk.depth; i++) Py_INCREF((PyObject *)frames[i].code);
+
+    sh_sample sample = {
+        .address = address, .size = size, .interval = rate.interval, .share = rate.share, .stack = stack,
+        .span = walk.marked_frame ? SH_SPAN_STARTING : sh_context_span_in_hook(tstate, &p->spans),
+        .thread = thread_slot_in_hook(), .born_s = (uint32_t)(start_ns / 1000000000),
+    };
+    sh_sample_ref ref;
+    if (sh_profile_record_in_hook(p, &sample, &ref) && walk.marked_frame) pend_in_hook(ref, walk.marked_frame);
+    hook.sampling_ns += (uint64_t)(sh_clock_ns(CLOCK_MONOTONIC) - start_ns);
+}
+
+void sh_hook_settle_with_gil(uint32_t span) {
+    if (SH_LIKELY(self.pending_count == 0)) return;
+    const void *frame = sh_frames_find_marked_in_hook(PyThreadState_Get(), START_SPAN_DEPTH);
+    for (uint32_t i = 0; frame && i < self.pending_count; i++)
+        if (self.pending[i].frame == frame) sh_profile_retag(&hook.profile, self.pending[i].sample, span);
+    self.pending_count = 0;   /* what remains was made for spans that never started: it keeps SH_SPAN_STARTING, "<unsampled>" */
+}
+
+/* Both countdowns are made to run out, and are left as if nothing had been counted. */
+static int64_t left_before_probe, self_left_before_probe;
+
+void sh_hook_probe_begin(bool raw) {
+    left_before_probe = hook.left;
+    self_left_before_probe = self.left;
+    self.probe = raw ? PROBE_RAW : PROBE_OBJ_MEM;   /* pymalloc may ask RAW for an arena: that is not what was asked */
+    hook.left = self.left = 0;
+}
+
+bool sh_hook_probe_end(void) {
+    hook.left = left_before_probe;
+    self.left = self_left_before_probe;
+    bool seen = self.probe == PROBE_SEEN;
+    self.probe = PROBE_NONE;
+    return seen;
+}
+
+void sh_hook_mute(void) { self.muted++; }
+void sh_hook_unmute(void) { self.muted--; }
+
+/* ------------------------------------------------------------------ countdowns */
+
+static sh_rate rate_in_force(void) { return (sh_rate){ (float)hook.profile.interval, 1.0f }; }
+
+void sh_hook_draw_with_gil(void) {
+    hook.left_rate = rate_in_force();
+    if (hook.window_end_ns) hook.left_rate.share = sh_hook_window_share();
+    hook.left = sh_sampler_draw(&hook.rng, (double)hook.left_rate.interval * (double)hook.left_rate.share);
+}
+
+/* The OBJ/MEM countdown has run out. Returns the thread state to sample with, or NULL; *rate is what to weigh it with. */
+static SH_COLD PyThreadState *ran_out_in_hook(size_t size, size_t max_size, sh_rate *rate) {
+    if (self.probe) {
+        if (self.probe == PROBE_OBJ_MEM) self.probe = PROBE_SEEN;
+        return NULL;
+    }
+    PyThreadState *tstate = sampling_state_in_hook();
+    if (!tstate) return NULL;   /* another interpreter: the countdown stays as it is, for the main one */
+    if (!hook.enabled) {
+        hook.left = INT64_MAX;
+        return NULL;
+    }
+    *rate = hook.left_rate;
+    bool still_open = sh_hook_window_check_in_hook();
+    sh_hook_draw_with_gil();
+    if (!still_open || size > max_size) return NULL;
+    if (self.muted) {
+        hook.muted++;
+        return NULL;
+    }
+    return tstate;
+}
+
+/* RAW's countdown of this thread has run out, or was never drawn. */
+static SH_COLD void raw_ran_out_in_hook(void *address, size_t size) {
+    if (self.probe) {
+        if (self.probe == PROBE_RAW) self.probe = PROBE_SEEN;
+        return;
+    }
+    uint32_t epoch = atomic_load_explicit(&hook.epoch, memory_order_acquire);
+    if (self.epoch != epoch) {
+        sh_rng_seed(&self.rng, hook.seed ^ sh_hash_u64((uint64_t)(uintptr_t)&self) ^ epoch);
+        self.epoch = epoch;
+        self.rate = (sh_rate){ hook.start_interval, 1.0f };
+        self.left = sh_sampler_draw(&self.rng, (double)self.rate.interval) - (int64_t)(size | (size == 0));
+        if (self.left >= 0) return;
+    }
+    sh_rate rate = self.rate;
+    PyThreadState *tstate = sampling_state_in_hook();
+    if (tstate) self.rate = rate_in_force();
+    self.left = sh_sampler_draw(&self.rng, (double)self.rate.interval);
+    if (!hook.enabled || !address) return;
+    if (!tstate) atomic_fetch_add_explicit(&hook.without_thread_state, 1, memory_order_relaxed);
+    else if (self.muted) hook.muted++;
+    else record_in_hook(tstate, address, size, rate);
+}
+
+static inline bool raw_runs_out_in_hook(size_t size) {
+    if (atomic_load_explicit(&hook.quiet, memory_order_relaxed)) return false;
+    self.left -= (int64_t)(size | (size == 0));   /* a block of no bytes is drawn, and weighed, as one byte */
+    return SH_UNLIKELY(self.left < 0) || SH_UNLIKELY(self.epoch != atomic_load_explicit(&hook.epoch, memory_order_relaxed));
+}
+
+/* ------------------------------------------------------------------ RAW. ctx is ignored: a torn install is harmless */
+
+static const PyMemAllocatorEx *raw_beneath(void) { return atomic_load_explicit(&hook.raw, memory_order_acquire); }
+
+static void *raw_malloc_in_hook(void *ctx, size_t size) {
+    const PyMemAllocatorEx *beneath = raw_beneath();
+    void *p = beneath->malloc(beneath->ctx, size);
+    if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);
+    return p;
+}
+
+static void *raw_calloc_in_hook(void *ctx, size_t count, size_t size) {
+    const PyMemAllocatorEx *beneath = raw_beneath();
+    void *p = beneath->calloc(beneath->ctx, count, size);
+    if (raw_runs_out_in_hook(count * size)) raw_ran_out_in_hook(p, count * size);
+    return p;
+}
+
+/* The old entry leaves the table before the allocator can give its address to another thread, and comes back if it fails. */
+static void *realloc_in_hook(const PyMemAllocatorEx *beneath, void *old, size_t size) {
+    sh_sample_ref ref;
+    bool was_sampled = old && SH_UNLIKELY(sh_live_table_maybe(&hook.profile.live, old))
+        && sh_profile_release_in_hook(&hook.profile, old, &ref);
+    void *p = beneath->realloc(beneath->ctx, old, size);
+    if (SH_UNLIKELY(!p && was_sampled)) sh_live_table_restore(&hook.profile.live, ref);
+    return p;
+}
+
+static void *raw_realloc_in_hook(void *ctx, void *old, size_t size) {
+    void *p = realloc_in_hook(raw_beneath(), old, size);
+    if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);
+    return p;
+}
+
+static void raw_free_in_hook(void *ctx, void *p) {
+    if (SH_UNLIKELY(sh_live_table_maybe(&hook.profile.live, p)) && p) sh_profile_release_in_hook(&hook.profile, p, NULL);
+    const PyMemAllocatorEx *beneath = raw_beneath();
+    beneath->free(beneath->ctx, p);
+}
+
+void sh_hook_fill_raw(PyMemAllocatorEx *a) {
+    *a = (PyMemAllocatorEx){ NULL, raw_malloc_in_hook, raw_calloc_in_hook, raw_realloc_in_hook, raw_free_in_hook };
+}
+
+/* ------------------------------------------------------------------ OBJ and MEM, escape to RAW */
+
+static void set_quiet(bool quiet) { atomic_store_explicit(&hook.quiet, quiet, memory_order_relaxed); }
+
+static SH_COLD void *escape_malloc_sampled_in_hook(void *ctx, size_t size) {
+    sh_rate rate;
+    PyThreadState *tstate = ran_out_in_hook(size, SH_PYMALLOC_MAX, &rate);
+    if (!tstate) return hook.pymalloc.malloc(ctx, size);
+    set_quiet(true);
+    void *p = hook.pymalloc.malloc(ctx, SH_ESCAPE_BYTES);
+    set_quiet(false);
+    if (!p) return hook.pymalloc.malloc(ctx, size);
+    record_in_hook(tstate, p, size, rate);
+    return p;
+}
+
+static SH_COLD void *escape_calloc_sampled_in_hook(void *ctx, size_t count, size_t size) {
+    sh_rate rate;
+    PyThreadState *tstate = ran_out_in_hook(count * size, SH_PYMALLOC_MAX, &rate);
+    if (!tstate) return hook.pymalloc.calloc(ctx, count, size);
+    set_quiet(true);
+    void *p = hook.pymalloc.calloc(ctx, 1, SH_ESCAPE_BYTES);
+    set_quiet(false);
+    if (!p) return hook.pymalloc.calloc(ctx, count, size);
+    record_in_hook(tstate, p, count * size, rate);
+    return p;
+}
+
+static SH_COLD void *escape_realloc_sampled_in_hook(void *ctx, void *old, size_t size) {
+    sh_rate rate;
+    PyThreadState *tstate = ran_out_in_hook(size, SH_PYMALLOC_MAX, &rate);
+    set_quiet(size <= SH_PYMALLOC_MAX);
+    void *p = tstate ? hook.pymalloc.realloc(ctx, old, SH_ESCAPE_BYTES) : NULL;
+    bool sampled = p != NULL;
+    if (!p) p = hook.pymalloc.realloc(ctx, old, size);
+    set_quiet(false);
+    if (sampled) record_in_hook(tstate, p, size, rate);
+    return p;
+}
+
+/* The hot path: what every small allocation of the process pays. Requests above SH_PYMALLOC_MAX pass on to RAW, which counts
+ * them; that they run this countdown down too does no harm, since a Poisson stream may be cut into pieces. */
+static void *escape_malloc_in_hook(void *ctx, size_t size) {
+    if (SH_UNLIKELY((hook.left -= (int64_t)size) < 0)) return escape_malloc_sampled_in_hook(ctx, size);
+    return hook.pymalloc.malloc(ctx, size);
+}
+
+static void *escape_calloc_in_hook(void *ctx, size_t count, size_t size) {
+    if (SH_UNLIKELY((hook.left -= (int64_t)(count * size)) < 0)) return escape_calloc_sampled_in_hook(ctx, count, size);
+    return hook.pymalloc.calloc(ctx, count, size);
+}
+
+/* A small realloc of a block that stands in RAW (a list that shrank, a sample) is RAW's to do but not to count. */
+static void *escape_realloc_in_hook(void *ctx, void *old, size_t size) {
+    if (SH_UNLIKELY((hook.left -= (int64_t)size) < 0)) return escape_realloc_sampled_in_hook(ctx, old, size);
+    if (size > SH_PYMALLOC_MAX) return hook.pymalloc.realloc(ctx, old, size);
+    set_quiet(true);
+    void *p = hook.pymalloc.realloc(ctx, old, size);
+    set_quiet(false);
+    return p;
+}
+
+void sh_hook_fill_escape(PyMemAllocatorEx *a) {
+    *a = hook.pymalloc;   /* ctx and free stay pymalloc's */
+    a->malloc = escape_malloc_in_hook;
+    a->calloc = escape_calloc_in_hook;
+    a->realloc = escape_realloc_in_hook;
+}
+
+/* ------------------------------------------------------------------ OBJ and MEM, classic */
+
+static void classic_count_in_hook(void *p, size_t size) {
+    sh_rate rate;
+    if (SH_LIKELY((hook.left -= (int64_t)(size | (size == 0))) >= 0)) return;
+    PyThreadState *tstate = ran_out_in_hook(size, SIZE_MAX, &rate);
+    if (tstate && p) record_in_hook(tstate, p, size, rate);
+}
+
+static void *classic_malloc_in_hook(void *ctx, size_t size) {
+    const PyMemAllocatorEx *beneath = ctx;
+    set_quiet(true);
+    void *p = beneath->malloc(beneath->ctx, size);
+    set_quiet(false);
+    classic_count_in_hook(p, size);
+    return p;
+}
+
+static void *classic_calloc_in_hook(void *ctx, size_t count, size_t size) {
+    const PyMemAllocatorEx *beneath = ctx;
+    set_quiet(true);
+    void *p = beneath->calloc(beneath->ctx, count, size);
+    set_quiet(false);
+    classic_count_in_hook(p, count * size);
+    return p;
+}
+
+static void *classic_realloc_in_hook(void *ctx, void *old, size_t size) {
+    set_quiet(true);
+    void *p = realloc_in_hook(ctx, old, size);
+    set_quiet(false);
+    classic_count_in_hook(p, size);
+    return p;
+}
+
+static void classic_free_in_hook(void *ctx, void *p) {
+    const PyMemAllocatorEx *beneath = ctx;
+    if (SH_UNLIKELY(sh_live_table_maybe(&hook.profile.live, p)) && p) sh_profile_release_in_hook(&hook.profile, p, NULL);
+    beneath->free(beneath->ctx, p);
+}
+
+void sh_hook_fill_classic(PyMemAllocatorEx *a) {
+    a->malloc = classic_malloc_in_hook;
+    a->calloc = classic_calloc_in_hook;
+    a->realloc = classic_realloc_in_hook;
+    a->free = classic_free_in_hook;
+}

@@ -1,0 +1,48 @@
+#include "symbols.h"
+
+uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, PyObject *text) {
+    Py_ssize_t length;
+    const char *data = text && PyUnicode_Check(text) ? PyUnicode_AsUTF8AndSize(text, &length) : NULL;
+    if (!data) {   /* lone surrogates, or no memory for the UTF-8 copy */
+        PyErr_Clear();
+        return SH_STRING_OTHER;
+    }
+    return sh_string_table_intern(strings, data, (size_t)length);
+}
+
+static uint32_t resolve_frame(sh_profile *p, const sh_frame *frame) {
+    PyCodeObject *code = (PyCodeObject *)frame->code;
+#if PY_VERSION_HEX >= 0x030B0000
+    PyObject *function = code->co_qualname;
+#else
+    PyObject *function = code->co_name;
+#endif
+    int line = PyCode_Addr2Line(code, frame->offset);
+    sh_location location = {
+        .function = sh_symbols_intern_with_gil(&p->strings, function),
+        .filename = sh_symbols_intern_with_gil(&p->strings, code->co_filename),
+        .line = line > 0 ? (uint32_t)line : 0,
+        .first_line = code->co_firstlineno > 0 ? (uint32_t)code->co_firstlineno : 0,
+    };
+    return sh_location_table_intern(&p->locations, location);
+}
+
+uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames) {
+    uint32_t done = 0;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    for (uint32_t id = 1; id < p->stacks.high && p->stacks.unresolved && done < max_frames; id++) {
+        if (!p->stacks.stacks[id].used || p->stacks.stacks[id].resolved) continue;
+        for (uint32_t i = 0; i < p->stacks.stacks[id].depth; i++) {
+            /* Looked up anew each time: encoding a name may allocate, hence sample, hence move nothing but add stacks. */
+            sh_frame frame = p->stacks.frames[p->stacks.stacks[id].first_frame + i];
+            uint32_t location = resolve_frame(p, &frame);
+            p->stacks.frames[p->stacks.stacks[id].first_frame + i].location = location;
+            done++;
+        }
+        p->stacks.stacks[id].resolved = true;
+        p->stacks.unresolved--;
+    }
+    PyErr_Restore(type, value, traceback);
+    return p->stacks.unresolved;
+}

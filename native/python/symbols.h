@@ -1,0 +1,13 @@
+/* Names for frames: (code, offset) -> function, file, line. Run by the tick, in small portions, and by a dump for the rest. */
+#ifndef SPANHEAP_SYMBOLS_H
+#define SPANHEAP_SYMBOLS_H
+
+#include "python_compat.h"
+#include "spanheap/profile.h"
+
+/* Resolves stacks until about max_frames frames are done. Returns the number of stacks that still wait. Never raises. */
+uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames);
+/* The string id of a str; what has no UTF-8 form is "<other>". Never raises. */
+uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, PyObject *text);
+
+#endif

@@ -1,0 +1,306 @@
+#include <string.h>
+
+#include "check.h"
+#include "spanheap/sampler.h"
+#include "spanheap/span_table.h"
+
+enum { CAPACITY = 24, SLOTS = CAPACITY + SH_SPAN_FIRST, IDS = 60, OBJECTS = 40, NOBODY = 0 };
+
+static const uint32_t pseudo_names[SH_SPAN_FIRST] = { 10, 11, 12, 13 };
+static const char types[2];                   /* their addresses stand for type objects */
+static _Alignas(16) const char objects[OBJECTS + 1][16];   /* … and these for Span objects */
+
+static sh_span_start start_of(uint64_t span_id, uint64_t parent, int object, uint32_t name) {
+    return (sh_span_start){
+        .trace_high = 1, .trace_low = 2, .span_id = span_id, .parent_span_id = parent, .start_ns = (int64_t)span_id,
+        .object = objects[object], .type = &types[0], .name = name,
+    };
+}
+
+/* ------------------------------------------------------------------ against a plain array */
+
+typedef struct {
+    uint64_t id;
+    int64_t start_ns;
+    uint32_t name, root, samples, children;
+    int object, type;
+    bool used, active;
+} row;
+
+static row rows[SLOTS];
+
+static uint32_t active_with_id(uint64_t id) {
+    for (uint32_t slot = SH_SPAN_FIRST; slot < SLOTS; slot++)
+        if (rows[slot].active && rows[slot].id == id) return slot;
+    return NOBODY;
+}
+
+static uint32_t active_at(int object) {
+    for (uint32_t slot = SH_SPAN_FIRST; slot < SLOTS; slot++)
+        if (rows[slot].active && rows[slot].object == object) return slot;
+    return NOBODY;
+}
+
+static uint32_t used_count(void) {
+    uint32_t n = 0;
+    for (uint32_t slot = SH_SPAN_FIRST; slot < SLOTS; slot++) n += rows[slot].used;
+    return n;
+}
+
+/* A slot nobody counts on becomes free, and may have been what kept its root. */
+static void free_if_unneeded(uint32_t slot) {
+    row *r = &rows[slot];
+    if (!r->used || r->active || r->samples || r->children) return;
+    r->used = false;
+    if (r->root == slot) return;
+    rows[r->root].children--;
+    free_if_unneeded(r->root);
+}
+
+static bool matches_oracle(const sh_span_table *t) {
+    bool ok = sh_span_table_valid(t);
+    uint32_t active = 0;
+    for (uint32_t slot = SH_SPAN_FIRST; slot < SLOTS; slot++) {
+        const row *r = &rows[slot];
+        const sh_span *s = &t->spans[slot];
+        if (!r->used) {
+            ok &= slot >= t->high || s->refs == 0;
+            continue;
+        }
+        active += r->active;
+        ok &= s->span_id == r->id && s->name == r->name && s->root == r->root && s->active == r->active
+            && s->start_ns == r->start_ns && s->trace_high == 1 && s->trace_low == 2
+            && s->refs == r->active + r->samples + r->children;
+    }
+    for (int object = 0; ok && object < OBJECTS; object++)
+        for (int type = 0; type < 2; type++) {
+            uint32_t at = active_at(object), expected = at && rows[at].type == type ? at : SH_SPAN_UNTRACKED;
+            ok &= sh_span_table_find_in_hook(t, objects[object], &types[type]) == expected;
+        }
+    return ok && t->active == active;
+}
+
+static bool oldest_matches(const sh_span_table *t, uint32_t n) {
+    uint32_t slots[SLOTS], count = sh_span_table_oldest(t, slots, n);
+    bool ok = count == (n < t->active ? n : t->active);
+    for (uint32_t i = 0; ok && i < count; i++) {
+        uint32_t older = 0;   /* distinct times: the i-th oldest has i older ones */
+        for (uint32_t slot = SH_SPAN_FIRST; slot < SLOTS; slot++)
+            older += rows[slot].active && rows[slot].start_ns < rows[slots[i]].start_ns;
+        ok &= rows[slots[i]].active && older == i;
+    }
+    return ok;
+}
+
+/* Against a plain array: slots, both keys, shared roots, references of samples and children, repeated ids, the oldest. */
+static void test_against_a_plain_array(void) {
+    sh_span_table t;
+    sh_rng rng;
+    sh_rng_seed(&rng, 1);
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, pseudo_names))) return;
+    uint64_t started = 0, ended = 0, untracked = 0, replaced = 0, shared_roots = 0;
+    for (int step = 0; step < 40000; step++) {
+        uint32_t what = (uint32_t)(sh_rng_next(&rng) % 1000), slot = SH_SPAN_FIRST + (uint32_t)(sh_rng_next(&rng) % CAPACITY);
+        uint64_t id = 1 + sh_rng_next(&rng) % IDS, parent = sh_rng_next(&rng) % IDS;
+        int object = (int)(sh_rng_next(&rng) % OBJECTS), type = (int)(sh_rng_next(&rng) % 2);
+        row *r = &rows[slot];
+        if (what < 350) {
+            bool full = used_count() == CAPACITY;
+            uint32_t same_id = active_with_id(id);
+            /* Address reuse and a repeated id in a full table have tests of their own. */
+            if (active_at(object) || parent == id || (full && same_id)) continue;
+            sh_span_start start = start_of(id, parent, object, (uint32_t)step);
+            start.start_ns = (int64_t)(sh_rng_next(&rng) % 1000000) * 100000 + step;
+            start.type = &types[type];
+            uint32_t got = sh_span_table_start(&t, &start);
+            if (full) {
+                untracked++;
+                if (!CHECK(got == SH_SPAN_UNTRACKED)) break;
+                continue;
+            }
+            if (!CHECK(got >= SH_SPAN_FIRST && got < SLOTS && !rows[got].used)) break;
+            uint32_t parent_slot = parent ? active_with_id(parent) : NOBODY;
+            rows[got] = (row){ .id = id, .start_ns = start.start_ns, .name = (uint32_t)step, .object = object, .type = type, .used = true, .active = true };
+            rows[got].root = parent_slot ? rows[parent_slot].root : got;
+            if (parent_slot) {
+                rows[rows[got].root].children++;
+                shared_roots++;
+            }
+            started++;
+            if (same_id) {
+                replaced++;
+                rows[same_id].active = false;
+                free_if_unneeded(same_id);
+            }
+        } else if (what < 600) {
+            uint32_t at = active_with_id(id);
+            if (!CHECK(sh_span_table_end(&t, id, (uint32_t)step) == (at != NOBODY))) break;
+            if (!at) continue;
+            ended++;
+            rows[at].name = (uint32_t)step;
+            rows[at].active = false;
+            free_if_unneeded(at);
+        } else if (what < 750) {
+            if (!r->active || r->samples > 3) continue;   /* the hook makes samples for active spans */
+            r->samples++;
+            sh_span_table_retain(&t, slot);
+        } else if (what < 998) {
+            if (!r->used || !r->samples) continue;
+            r->samples--;
+            sh_span_table_release(&t, slot);
+            free_if_unneeded(slot);
+        } else if (step % 16 == 0) {
+            sh_span_table_clear(&t);
+            memset(rows, 0, sizeof rows);
+            CHECK(t.started == 0 && t.ended == 0 && t.untracked == 0 && t.replaced == 0);
+            started = ended = untracked = replaced = 0;
+        }
+        if (step % 8 == 0 && !CHECK(matches_oracle(&t) && oldest_matches(&t, (uint32_t)(sh_rng_next(&rng) % SLOTS)))) break;
+        if (!CHECK(t.started == started && t.ended == ended && t.untracked == untracked && t.replaced == replaced)) break;
+    }
+    CHECK(untracked > 0 && replaced > 0 && shared_roots > 0);
+    sh_span_table_fini(&t);
+    CHECK(t.spans == NULL && t.by_address == NULL && t.by_id == NULL);
+}
+
+/* ------------------------------------------------------------------ single rules */
+
+/* The first slots name what is no span; they are never freed, whatever is released, and survive a clear. */
+static void test_pseudo_spans(void) {
+    sh_span_table t;
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, pseudo_names))) return;
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t slot = 0; slot < SH_SPAN_FIRST; slot++) {
+            for (int i = 0; i < 3; i++) sh_span_table_release(&t, slot);
+            CHECK(t.spans[slot].name == pseudo_names[slot] && t.spans[slot].root == slot && t.spans[slot].span_id == 0);
+        }
+        sh_span_start start = start_of(1, 0, 0, 20);
+        CHECK(sh_span_table_start(&t, &start) >= SH_SPAN_FIRST);
+        sh_span_table_clear(&t);
+    }
+    sh_span_table_fini(&t);
+}
+
+/* A Span freed without end() leaves its address behind: the next one there is found, and ending either does not disturb the other. */
+static void test_address_reuse(void) {
+    enum { FEW_OBJECTS = 4, SPANS = 4000 };
+    sh_span_table t;
+    sh_rng rng;
+    sh_rng_seed(&rng, 2);
+    if (!CHECK(sh_span_table_init(&t, SPANS, pseudo_names))) return;
+    uint64_t latest[FEW_OBJECTS] = { 0 };   /* id of the span last started there, 0 once ended */
+    uint32_t slot_of[FEW_OBJECTS] = { 0 };
+    for (uint64_t id = 1; id <= SPANS; id++) {
+        int object = (int)(sh_rng_next(&rng) % FEW_OBJECTS);
+        sh_span_start start = start_of(id, 0, object, 20);
+        slot_of[object] = sh_span_table_start(&t, &start);
+        latest[object] = id;
+        uint64_t ending = 1 + sh_rng_next(&rng) % id;   /* an old one, or one that is current */
+        sh_span_table_end(&t, ending, 21);
+        bool ok = true;
+        for (int i = 0; i < FEW_OBJECTS; i++) {
+            if (latest[i] == ending) latest[i] = 0;
+            ok &= sh_span_table_find_in_hook(&t, objects[i], &types[0]) == (latest[i] ? slot_of[i] : SH_SPAN_UNTRACKED);
+        }
+        if (!CHECK(ok)) break;
+        if (id % 64 == 0 && !CHECK(sh_span_table_valid(&t))) break;
+    }
+    sh_span_table_fini(&t);
+}
+
+/* A span for which there was no slot is not mistaken for the dead one that had its address. */
+static void test_untracked_span_is_not_its_predecessor(void) {
+    sh_span_table t;
+    if (!CHECK(sh_span_table_init(&t, 1, pseudo_names))) return;
+    sh_span_start forgotten = start_of(1, 0, 0, 20), later = start_of(2, 0, 0, 21);
+    CHECK(sh_span_table_start(&t, &forgotten) == SH_SPAN_FIRST);
+    uint32_t slot = sh_span_table_start(&t, &later);   /* at the same address, so `forgotten` was freed without end() */
+    CHECK(sh_span_table_find_in_hook(&t, objects[0], &types[0]) == slot);
+    CHECK(sh_span_table_valid(&t));
+    sh_span_table_fini(&t);
+}
+
+/* An object of another type at the address of an active span is not that span. */
+static void test_type_mismatch(void) {
+    sh_span_table t;
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, pseudo_names))) return;
+    sh_span_start start = start_of(1, 0, 3, 20);
+    uint32_t slot = sh_span_table_start(&t, &start);
+    CHECK(sh_span_table_find_in_hook(&t, objects[3], &types[0]) == slot);
+    CHECK(sh_span_table_find_in_hook(&t, objects[3], &types[1]) == SH_SPAN_UNTRACKED);
+    CHECK(sh_span_table_find_in_hook(&t, objects[4], &types[0]) == SH_SPAN_UNTRACKED);
+    CHECK(sh_span_table_end(&t, 1, 21));
+    CHECK(sh_span_table_find_in_hook(&t, objects[3], &types[0]) == SH_SPAN_UNTRACKED);
+    sh_span_table_fini(&t);
+}
+
+/* The second start of an id ends the first, which samples may still name; end() then reaches the second, once. */
+static void test_same_id_twice(void) {
+    sh_span_table t;
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, pseudo_names))) return;
+    sh_span_start first = start_of(7, 0, 0, 20), second = start_of(7, 0, 1, 21);
+    uint32_t a = sh_span_table_start(&t, &first);
+    sh_span_table_retain(&t, a);
+    uint32_t b = sh_span_table_start(&t, &second);
+    CHECK(a != b && !t.spans[a].active && t.spans[b].active && t.active == 1 && t.replaced == 1);
+    CHECK(sh_span_table_find_in_hook(&t, objects[0], &types[0]) == SH_SPAN_UNTRACKED);
+    CHECK(sh_span_table_end(&t, 7, 30) && !sh_span_table_end(&t, 7, 31));
+    CHECK(t.spans[a].name == 20 && t.spans[a].refs == 1 && t.active == 0 && sh_span_table_valid(&t));
+    sh_span_table_fini(&t);
+}
+
+/* A root lives as long as a descendant, or a sample of one, and shows the name it ended with. */
+static void test_children_keep_their_root(void) {
+    sh_span_table t;
+    if (!CHECK(sh_span_table_init(&t, 3, pseudo_names))) return;
+    sh_span_start start = start_of(1, 0, 0, 20);
+    uint32_t root = sh_span_table_start(&t, &start);
+    start = start_of(2, 1, 1, 21);
+    uint32_t child = sh_span_table_start(&t, &start);
+    start = start_of(3, 2, 2, 22);
+    uint32_t grandchild = sh_span_table_start(&t, &start);
+    CHECK(t.spans[child].root == root && t.spans[grandchild].root == root && t.spans[root].root == root);
+    sh_span_table_retain(&t, grandchild);   /* a sample */
+    CHECK(sh_span_table_end(&t, 1, 30) && sh_span_table_end(&t, 2, 31) && sh_span_table_end(&t, 3, 32));
+    CHECK(t.active == 0 && t.spans[grandchild].name == 32 && t.spans[root].name == 30);
+    start = start_of(4, 1, 3, 23);
+    CHECK(sh_span_table_start(&t, &start) == child && t.spans[child].root == child);   /* a parent that has ended is no root */
+    start = start_of(5, 0, 4, 24);
+    CHECK(sh_span_table_start(&t, &start) == SH_SPAN_UNTRACKED && t.untracked == 1);
+    sh_span_table_release(&t, grandchild);
+    CHECK(sh_span_table_start(&t, &start) != SH_SPAN_UNTRACKED);   /* both places are free again */
+    start = start_of(6, 0, 5, 25);
+    CHECK(sh_span_table_start(&t, &start) != SH_SPAN_UNTRACKED);
+    CHECK(sh_span_table_valid(&t));
+    sh_span_table_fini(&t);
+}
+
+/* After a clear nothing of before is known, and every slot is there again. */
+static void test_clear(void) {
+    sh_span_table t;
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, pseudo_names))) return;
+    for (int round = 0; round < 2; round++) {
+        for (uint64_t id = 1; id <= CAPACITY; id++) {
+            sh_span_start start = start_of(id, id > 1 ? 1 : 0, (int)id, 20);
+            CHECK(sh_span_table_start(&t, &start) >= SH_SPAN_FIRST);
+        }
+        sh_span_table_clear(&t);
+        CHECK(!sh_span_table_end(&t, 1, 30) && t.active == 0 && sh_span_table_valid(&t));
+        CHECK(sh_span_table_find_in_hook(&t, objects[1], &types[0]) == SH_SPAN_UNTRACKED);
+        uint32_t slots[2];
+        CHECK(sh_span_table_oldest(&t, slots, 2) == 0);
+    }
+    sh_span_table_fini(&t);
+}
+
+int main(void) {
+    test_against_a_plain_array();
+    test_pseudo_spans();
+    test_address_reuse();
+    test_untracked_span_is_not_its_predecessor();
+    test_type_mismatch();
+    test_same_id_twice();
+    test_children_keep_their_root();
+    test_clear();
+    return CHECK_DONE();
+}

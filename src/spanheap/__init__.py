@@ -1,0 +1,48 @@
+"""spanheap: which request is holding my memory?
+
+A sampled heap profiler for services traced with OpenTelemetry:
+
+    import spanheap
+
+    with spanheap.profile() as session:
+        serve()
+"""
+
+from __future__ import annotations
+
+from spanheap.interpreter import require_supported
+
+require_supported()
+
+from spanheap.detection.policy import LeakPolicy  # noqa: E402
+from spanheap.dumps import Dump, open_dump  # noqa: E402
+from spanheap.dumps.policy import DumpPolicy  # noqa: E402
+from spanheap.errors import CorruptFile, DumpError, SpanheapError, UnsupportedInterpreter  # noqa: E402
+from spanheap.session import Session, current, profile, start  # noqa: E402
+from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
+from spanheap.spans.store import ActiveSpan, SpanStore  # noqa: E402
+from spanheap.stats import Stats  # noqa: E402
+from spanheap.version import __version__  # noqa: E402
+
+__all__ = [
+    "ActiveSpan",
+    "CorruptFile",
+    "Dump",
+    "DumpError",
+    "DumpPolicy",
+    "Frame",
+    "HeapSnapshot",
+    "LeakPolicy",
+    "Session",
+    "Site",
+    "SpanStore",
+    "SpanUsage",
+    "SpanheapError",
+    "Stats",
+    "UnsupportedInterpreter",
+    "__version__",
+    "current",
+    "open_dump",
+    "profile",
+    "start",
+]

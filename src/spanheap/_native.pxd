@@ -1,0 +1,205 @@
+# Declarations of the C core and of the part that knows CPython. No logic here.
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+
+cdef extern from "spanheap/string_table.h" nogil:
+    ctypedef struct sh_string:
+        const char *data
+        uint32_t length
+    ctypedef struct sh_string_table:
+        uint32_t count, capacity
+        uint64_t overflowed
+    sh_string sh_string_table_get(const sh_string_table *t, uint32_t id)
+    uint32_t sh_string_table_intern(sh_string_table *t, const char *data, size_t length)
+
+
+cdef extern from "spanheap/location_table.h" nogil:
+    ctypedef struct sh_location:
+        uint32_t function, filename, line, first_line
+    ctypedef struct sh_location_table:
+        sh_location *locations
+        uint32_t count
+        uint64_t overflowed
+
+
+cdef extern from "spanheap/stack_table.h" nogil:
+    enum: SH_MAX_DEPTH
+    ctypedef struct sh_stack_table:
+        uint32_t unresolved
+        uint64_t overflowed, evicted
+    uint32_t sh_stack_table_count(const sh_stack_table *t)
+
+
+cdef extern from "spanheap/live_table.h" nogil:
+    ctypedef struct sh_live_table:
+        uint32_t live, max_live, retired_count
+        uint64_t replaced
+
+
+cdef extern from "spanheap/span_table.h" nogil:
+    ctypedef struct sh_span:
+        uint64_t trace_high, trace_low, span_id
+        int64_t start_ns
+        uint32_t name, root
+    ctypedef struct sh_span_table:
+        sh_span *spans
+        uint32_t active
+        uint64_t started, ended, untracked, replaced
+    ctypedef struct sh_span_start:
+        uint64_t trace_high, trace_low, span_id, parent_span_id
+        int64_t start_ns
+        const void *object
+        const void *type
+        uint32_t name
+    uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start)
+    bint sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name)
+    uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n)
+
+
+cdef extern from "spanheap/thread_table.h" nogil:
+    ctypedef struct sh_thread_table:
+        uint32_t unnamed, high
+        uint64_t overflowed
+    enum: SH_THREAD_CAPACITY
+    void sh_thread_table_name(sh_thread_table *t, uint64_t ident, uint32_t name)
+    void sh_thread_table_reap(sh_thread_table *t, const uint64_t *alive, uint32_t n)
+
+
+cdef extern from "spanheap/totals_table.h" nogil:
+    ctypedef struct sh_total:
+        uint32_t stack, name, root_name
+        uint64_t samples
+        double bytes, objects
+    ctypedef struct sh_totals_table:
+        uint64_t overflowed
+
+
+cdef extern from "spanheap/profile.h" nogil:
+    ctypedef struct sh_profile_options:
+        double interval
+        uint32_t max_samples, span_capacity
+        bint adaptive
+        uint64_t seed
+    ctypedef struct sh_profile_counters:
+        uint64_t recorded, folded, thinned, dropped, rate_raised, rate_lowered
+    ctypedef struct sh_profile:
+        sh_live_table live
+        sh_stack_table stacks
+        sh_span_table spans
+        sh_totals_table totals
+        sh_thread_table threads
+        sh_string_table strings
+        sh_location_table locations
+        sh_profile_counters counters
+        double interval
+    ctypedef struct sh_profile_sums:
+        double live_bytes, live_objects, allocated_bytes, allocated_objects
+        uint64_t live_samples
+    ctypedef struct sh_name_sum:
+        uint32_t name
+        double bytes, objects
+        uint64_t samples
+    sh_profile_sums sh_profile_sum(sh_profile *p)
+    uint32_t sh_profile_live_by_root(sh_profile *p, sh_name_sum *rows, uint32_t n)
+    size_t sh_profile_memory(const sh_profile *p)
+    bint sh_profile_valid(sh_profile *p)
+
+
+cdef extern from "spanheap/heap_snapshot.h" nogil:
+    ctypedef struct sh_snapshot_sample:
+        uint32_t stack, span, thread, born_s
+        uint64_t size
+        double bytes, objects
+    ctypedef struct sh_snapshot_stack:
+        uint32_t first, depth
+    ctypedef struct sh_snapshot_span:
+        uint64_t trace_high, trace_low, span_id
+        int64_t start_ns
+        uint32_t name, root_name
+        bint active
+    ctypedef struct sh_heap_snapshot:
+        sh_snapshot_sample *samples
+        sh_total *totals
+        sh_snapshot_stack *stacks
+        uint32_t *frames
+        sh_snapshot_span *spans
+        uint32_t *thread_names
+        uint32_t sample_count, total_count, stack_count, span_count, thread_count
+        sh_profile_sums sums
+        double interval
+        uint32_t active_spans
+        int64_t realtime_ns, monotonic_ns
+        const sh_string_table *strings
+        const sh_location_table *locations
+    bint sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p)
+    void sh_heap_snapshot_fini(sh_heap_snapshot *s)
+
+
+cdef extern from "spanheap/heap_dump.h" nogil:
+    ctypedef struct sh_heap_dump_info:
+        const char *program
+        const char **comments
+        size_t comment_count
+        int64_t duration_ns
+    size_t sh_heap_dump_workspace_bytes(const sh_string_table *strings, const sh_location_table *locations)
+    int sh_heap_dump_write(const sh_heap_snapshot *s, const sh_heap_dump_info *info, int fd, void *workspace)
+
+
+cdef extern from "spanheap/platform.h" nogil:
+    int64_t sh_clock_ns(int id)
+    void *sh_pages_map(size_t bytes)
+
+
+cdef extern from "python_compat.h":
+    int sh_trace_id_halves(object number, uint64_t *high, uint64_t *low) except -1
+
+
+cdef extern from "alloc_hook.h":
+    ctypedef struct sh_hook:
+        bint enabled
+        uint64_t without_thread_state, muted, pending_overflow, sampling_ns
+        sh_profile profile
+    sh_hook sh_the_hook
+    void sh_hook_settle_with_gil(uint32_t span)
+    void sh_hook_mute()
+    void sh_hook_unmute()
+
+
+cdef extern from "hook_install.h":
+    ctypedef enum sh_hook_mode:
+        SH_HOOK_NONE
+        SH_HOOK_ESCAPE
+        SH_HOOK_CLASSIC
+    ctypedef struct sh_hook_options:
+        sh_profile_options profile
+        uint32_t max_depth
+        double window_share
+    const char *sh_hook_start_with_gil(const sh_hook_options *options)
+    void sh_hook_stop_with_gil()
+    void sh_hook_tick_with_gil()
+    sh_hook_mode sh_hook_check_with_gil()
+    sh_hook_mode sh_hook_get_mode()
+    uint64_t sh_hook_lost_count()
+    void sh_hook_open_window_with_gil(int64_t length_ns)
+
+
+cdef extern from "frames.h":
+    void sh_frames_mark_with_gil(void *code)
+
+
+cdef extern from "context.h":
+    ctypedef enum sh_context_mode:
+        SH_CONTEXT_OFF
+        SH_CONTEXT_NODES
+        SH_CONTEXT_TRAVERSE
+    void sh_context_set_types_with_gil(object hamt, object bitmap, object array, object collision)
+    int sh_context_bind_with_gil(object var, object key, object non_recording_type, object invalid_span) except -1
+    void sh_context_set_mode_with_gil(sh_context_mode mode)
+    sh_context_mode sh_context_get_mode()
+    void *sh_context_walk_with_gil(object var, sh_context_mode mode)
+    int sh_context_force_hash_with_gil(object var, Py_hash_t hash) except -1
+
+
+cdef extern from "symbols.h":
+    uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames)
+    uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, object text)

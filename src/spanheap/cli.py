@@ -1,0 +1,67 @@
+"""The command line: `spanheap demo`, `spanheap --version`.
+
+Exit status: 0 success; 1 the command failed or, for `demo`, did not find what it should; 2 wrong usage;
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from spanheap.version import __version__
+
+INTERRUPTED = 130   # 128 + SIGINT, as shells report it
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = build_parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        print("\nspanheap: interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="spanheap", description="Which request is holding my memory?")
+    parser.add_argument("--version", action="version", version=f"spanheap {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    demo = commands.add_parser(
+        "demo", help="find a leak in a traced service under load",
+        description="Runs a traced HTTP service with a leak under load, names the guilty line, endpoint and "
+                    "span, and compares it with the fixed service.")
+    demo.add_argument("--seconds", type=duration, default=20.0, metavar="S",
+                      help="load on the leaky service (default: 20)")
+    demo.add_argument("--fixed-seconds", type=duration, default=10.0, metavar="S",
+                      help="load on the fixed service (default: 10)")
+    demo.add_argument("--output", type=pathlib.Path, default=pathlib.Path("spanheap-demo"), metavar="DIR",
+                      help="folder for the service, dumps and logs (default: ./spanheap-demo)")
+    demo.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write the results to FILE")
+    demo.set_defaults(run=run_demo)
+    return parser
+
+
+def duration(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 2 <= seconds <= 3600:   # below, nothing is left after the warm-up; above, it is no demo
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 2 to 3600")
+    return seconds
+
+
+def run_demo(options: argparse.Namespace) -> int:
+    from spanheap.demo.child import DemoError
+    from spanheap.demo.run import run
+
+    try:
+        found = run(options.seconds, options.fixed_seconds, options.output, options.json)
+    except (DemoError, OSError) as error:
+        print(f"spanheap demo: error: {error}", file=sys.stderr)
+        return 1
+    return 0 if found else 1

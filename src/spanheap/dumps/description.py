@@ -1,0 +1,72 @@
+"""The comments of a dump: what a pile of bytes does not say by itself.
+
+One `key=value` a line. The two lists at the end are what joins a dump with traces: the oldest active traces and those with most
+live bytes, with names and ages.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from typing import Any
+from urllib.parse import unquote
+
+from spanheap import _core, process
+from spanheap.spans.store import SpanStore
+from spanheap.version import __version__
+
+TOP_TRACES = 10
+_RESOURCE_KEYS = ("service.name", "service.namespace", "service.version", "service.instance.id", "k8s.pod.name")
+
+
+def _environment_resource() -> dict[str, str]:
+    """For a process without an SDK: what it would have read from the environment."""
+    attributes = {}
+    for pair in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
+        key, found, value = pair.partition("=")
+        if found:
+            attributes[key.strip()] = unquote(value.strip())
+    if name := os.environ.get("OTEL_SERVICE_NAME"):
+        attributes["service.name"] = name
+    return attributes
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())
+
+
+def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: str) -> list[str]:
+    """The lines, in the order in which a reader wants them."""
+    now = time.time_ns()
+    live_bytes, live_objects, allocated_bytes, _, samples = capture.sums
+    known = resource or _environment_resource()
+    memory = process.memory()
+    facts: list[tuple[str, object]] = [(key, known[key]) for key in _RESOURCE_KEYS if known.get(key)]
+    facts += [
+        ("reason", reason),
+        ("time", datetime.datetime.fromtimestamp(capture.time, datetime.timezone.utc).isoformat(timespec="milliseconds")),
+        ("process.pid", os.getpid()),
+        ("rss_bytes", memory.resident if memory else "unknown"),
+        ("live_bytes", round(live_bytes)),
+        ("live_objects", round(live_objects)),
+        ("allocated_bytes", round(allocated_bytes)),
+        ("active_spans", capture.active_spans),
+        ("samples", samples),
+        ("sample_interval_bytes", round(capture.interval)),
+        ("sampling", f"poisson over bytes, values unsampled, hook {mode}"),
+        ("attribution", "on" if _core.attribution() != _core.ATTRIBUTION_OFF else "off: the current span cannot be read here"),
+        ("spanheap.version", __version__),
+    ]
+    described = [f"{key}={_one_line(value)}" for key, value in facts]
+    for i, span in enumerate(SpanStore().active(TOP_TRACES), 1):
+        described.append(
+            f"oldest_active_trace.{i}={span.trace_id} age_s={span.age_s:.3f} "
+            f"span_name={_one_line(span.name)!r} root_span_name={_one_line(span.root_name)!r}"
+        )
+    for i, (trace_id, live, count, name, root, start_ns) in enumerate(capture.top_traces(TOP_TRACES), 1):
+        described.append(
+            f"top_live_trace.{i}={trace_id} live_bytes={live:.0f} samples={count} age_s={(now - start_ns) / 1e9:.3f} "
+            f"span_name={_one_line(name)!r} root_span_name={_one_line(root)!r}"
+        )
+    return described

@@ -1,0 +1,34 @@
+"""Which interpreters can be profiled: the core reads CPython's own structures, and knows those of some versions."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import sysconfig
+
+from spanheap.errors import UnsupportedInterpreter
+
+OLDEST = (3, 10)
+NEWEST = (3, 13)
+
+
+def _reason() -> str | None:
+    version = sys.version_info[:2]
+    name = sys.implementation.name
+    if name != "cpython":
+        return f"it reads CPython's own structures, and this is {name}"
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        return "its allocator hook relies on the GIL, and this is a free-threaded build"
+    if not OLDEST <= version <= NEWEST:
+        return "it knows CPython {}.{} to {}.{}, and this is {}.{}".format(*OLDEST, *NEWEST, *version)
+    if not sys.platform.startswith("linux"):
+        return f"it is made for Linux, and this is {sys.platform}"
+    if importlib.util.find_spec("spanheap._core") is None:
+        return "its extension module is not compiled here; run `pip install .` in the source tree and import it from elsewhere"
+    return None
+
+
+def require_supported() -> None:
+    """Raises UnsupportedInterpreter with the reason."""
+    if reason := _reason():
+        raise UnsupportedInterpreter(f"spanheap cannot run here: {reason}")

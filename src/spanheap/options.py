@@ -1,0 +1,61 @@
+"""The options of a session, checked: a wrong one is named, with what would be right."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from spanheap import _core
+from spanheap.detection.policy import LeakPolicy
+from spanheap.dumps.policy import DumpPolicy
+
+
+def _number(name: str, value: Any, low: float, high: float, *, whole: bool = True) -> Any:
+    kinds = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds):
+        raise TypeError(f"{name} must be {'a whole number' if whole else 'a number'}, not {value!r}")
+    if not low <= value <= high:
+        raise ValueError(f"{name} must be between {low:,} and {high:,}, not {value!r}")
+    return value
+
+
+@dataclass(frozen=True)
+class Options:
+    """See `spanheap.profile`, which documents each."""
+
+    sample_interval: int = 512 * 1024
+    max_depth: int = 64
+    max_samples: int = 8192
+    adaptive: bool = True
+    seed: int | None = None
+    span_capacity: int = 16384
+    span_ttl: float = 300.0
+    tracer_provider: Any = None
+    meter_provider: Any = None
+    logger_provider: Any = None
+    tick: float | None = 1.0
+    detect: LeakPolicy | None = field(default_factory=LeakPolicy)
+    dumps: DumpPolicy | None = field(default_factory=DumpPolicy)
+    recorder: None = None
+    pause_budget_ms: float = 50
+
+    def checked(self) -> Options:
+        """These options, with the seed drawn. Raises TypeError or ValueError."""
+        _number("sample_interval", self.sample_interval, 1, 1 << 40)
+        _number("max_depth", self.max_depth, 1, _core.MAX_DEPTH)
+        _number("max_samples", self.max_samples, 16, 1 << 24)
+        _number("span_capacity", self.span_capacity, 1, 1 << 22)
+        _number("span_ttl", self.span_ttl, 0, 1e9, whole=False)
+        _number("pause_budget_ms", self.pause_budget_ms, 0, 60_000, whole=False)
+        if self.tick is not None:
+            _number("tick", self.tick, 0.01, 3600, whole=False)
+        if self.seed is not None:
+            _number("seed", self.seed, 0, (1 << 64) - 1)
+        for name, kind in (("detect", LeakPolicy), ("dumps", DumpPolicy)):
+            if not isinstance(getattr(self, name), (kind, type(None))):
+                raise TypeError(f"{name} must be a {kind.__name__} or None, not {getattr(self, name)!r}")
+        if self.recorder is not None:
+            raise ValueError(f"recorder must be None: this version has no flight recorder (got {self.recorder!r})")
+        seed = self.seed if self.seed is not None else int.from_bytes(os.urandom(8), "little")
+        return replace(self, seed=seed)

@@ -1,0 +1,236 @@
+"""A profiling session: what `spanheap.start()` returns."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import gc
+import logging
+import os
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from spanheap import _core, process
+from spanheap.dumps import description, writer
+from spanheap.errors import SpanheapError
+from spanheap.options import Options
+from spanheap.snapshot import HeapSnapshot, Totals
+from spanheap.spans import attribution, providers
+from spanheap.spans.store import SpanStore
+from spanheap.stats import Stats
+from spanheap.telemetry import gauges
+from spanheap.ticker import Ticker
+
+logger = logging.getLogger("spanheap")
+
+# Frames named per tick: about 0.5 µs each, so half of the millisecond that a tick may hold the GIL.
+_FRAMES_PER_TICK = 1000
+
+_lock = threading.RLock()
+_current: Session | None = None
+
+
+class Session:
+    """The running profiler. At most one a process; made by `start()` or `profile()`."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._started = time.monotonic()
+        self._running = False
+        self._dump_lock = threading.Lock()
+        self._ticker = Ticker(self.tick, options.tick) if options.tick is not None else None
+        self._ticks = 0
+        self._longest_tick_s = 0.0
+        self._attached = False
+        self.spans = SpanStore()
+
+    # ------------------------------------------------------------ life
+
+    def _start(self) -> None:
+        o = self._options
+        assert o.seed is not None
+        problem = _core.start(
+            float(o.sample_interval), o.max_samples, o.max_depth, o.span_capacity, o.adaptive, o.seed, 1.0
+        )
+        if problem:
+            raise SpanheapError(f"spanheap cannot start: {problem}")
+        self._running = True
+        attribution.bind()
+        self._attached = providers.attach(o.tracer_provider)
+        gauges.attach(o.meter_provider)
+        if self._ticker is not None:
+            self._ticker.start()
+
+    def shutdown(self) -> None:
+        """Stop. Safe to call twice, and with samples live: their blocks go on as ordinary blocks."""
+        global _current
+        with _lock:
+            if not self._running:
+                return
+            self._running = False
+            if self._ticker is not None:
+                self._ticker.stop()
+            with self._dump_lock:   # a dump that is being written reads the tables
+                _core.stop()
+            if _current is self:
+                _current = None
+
+    def force_flush(self) -> bool:
+        """Bring the figures up to date now instead of at the next tick."""
+        self._require_running()
+        self.tick(time.time())
+        return True
+
+    def tick(self, now: float) -> None:
+        """One step of the housekeeping: what the tick thread calls every `tick` seconds; with tick=None, the caller does.
+
+        Holds the GIL for less than a millisecond at a time."""
+        if not self._running:
+            return
+        start = time.perf_counter()
+        _core.tick(_FRAMES_PER_TICK)
+        unnamed, known = _core.unnamed_threads()
+        if unnamed or known > _THREADS_TO_REAP:
+            _core.name_threads([(t.ident, t.name) for t in threading.enumerate() if t.ident is not None])
+        if not self._attached:
+            self._attached = providers.attach(self._options.tracer_provider)
+        self._ticks += 1
+        self._longest_tick_s = max(self._longest_tick_s, time.perf_counter() - start)
+
+    def _require_running(self) -> None:
+        if not self._running:
+            raise SpanheapError("this session was shut down; spanheap.start() begins a new one")
+
+    # ------------------------------------------------------------ results
+
+    def snapshot(self, *, collect: bool = False) -> HeapSnapshot:
+        """The heap as it is now. `collect=True` runs a full garbage collection first, so that only what is reachable remains."""
+        self._require_running()
+        if collect:
+            gc.collect()
+        self._name_threads()
+        capture = _core.Capture()
+        memory = process.memory()
+        return HeapSnapshot(
+            capture.rows,
+            time=capture.time,
+            rss_bytes=memory.resident if memory else 0,
+            sample_interval=capture.interval,
+            totals=Totals(*capture.sums),
+        )
+
+    def dump(self, path: str | os.PathLike[str] | None = None, *, reason: str = "manual") -> Path:
+        """Write an annotated pprof dump; returns its path.
+
+        `path`: a file (`{pid}` is filled in) or a directory; by default a new file in `$XDG_STATE_HOME/spanheap` or the
+        temporary directory. The file is complete or absent, mode 0600. Raises DumpError.
+        """
+        self._require_running()
+        with self._dump_lock:
+            self._name_threads()
+            target = writer.target_path(path)
+            capture = _core.Capture()
+            resource = providers.resource_attributes(self._options.tracer_provider)
+            lines = description.lines(capture, resource, reason, _core.hook_mode())
+            return writer.write(capture, target, lines, time.monotonic() - self._started)
+
+    def stats(self) -> Stats:
+        """What the profiler did, dropped and cost."""
+        counters = _core.counters()
+        ticker = self._ticker
+        return Stats.of(
+            counters,
+            hook=_core.hook_mode(),
+            attribution=_core.attribution() != _core.ATTRIBUTION_OFF,
+            sample_interval=_core.sample_interval(),
+            cpu_s=counters["sampling_ns"] / 1e9 + (ticker.cpu_s if ticker else 0.0),
+            ticks=self._ticks,
+            longest_tick_s=self._longest_tick_s,
+            processor_errors=providers.processor_errors(),
+            tick_errors=ticker.errors if ticker else 0,
+        )
+
+    def _name_threads(self) -> None:
+        if _core.unnamed_threads()[0]:
+            _core.name_threads([(t.ident, t.name) for t in threading.enumerate() if t.ident is not None])
+
+
+# Half of the table: then slots of threads that are gone are looked for, even when all have names.
+_THREADS_TO_REAP = 512
+
+
+def start(**options: Any) -> Session:
+    """Start profiling this process and return the session. A second start warns and returns the running one.
+
+    Takes the options of `profile()`.
+    """
+    global _current
+    checked = Options(**options).checked()
+    with _lock:
+        if _current is not None:
+            warnings.warn("spanheap is already running; the running session is returned", RuntimeWarning, stacklevel=2)
+            return _current
+        session = Session(checked)
+        session._start()
+        _current = session
+        return session
+
+
+def current() -> Session | None:
+    """The running session."""
+    return _current
+
+
+@contextlib.contextmanager
+def profile(**options: Any) -> Iterator[Session]:
+    """Profile while the block runs.
+
+    sample_interval: mean bytes between samples (default 512 KiB); 1 = every allocation.
+    max_depth: frames kept of a stack, from the leaf (64).
+    max_samples: live samples at the same time (8,192). adaptive=True: when they are reached the interval is doubled, and
+        halved again later, without bias; False: further samples are dropped and counted.
+    seed: makes the sampling of one thread repeatable, for tests.
+    span_capacity: active spans tracked at the same time (16,384); span_ttl: accepted, without effect in this version.
+    tracer_provider, meter_provider, logger_provider: instead of the global ones.
+    tick: seconds between housekeeping ticks (1.0); None: no thread, the caller calls Session.tick(now).
+    detect, dumps: a LeakPolicy and a DumpPolicy, or None. recorder: None in this version.
+    pause_budget_ms: bound of automatic pauses; accepted, without effect in this version.
+
+    Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
+    """
+    before = _current
+    session = start(**options)
+    try:
+        yield session
+    finally:
+        if session is not before:   # an inner block ends without stopping the outer one's session
+            session.shutdown()
+
+
+def _after_fork_in_child() -> None:
+    """The core goes on by itself; the tick thread is gone, and locks may have been held by threads that do not exist here."""
+    global _lock
+    _lock = threading.RLock()
+    session = _current
+    if session is None or not session._running:
+        return
+    session._dump_lock = threading.Lock()
+    if session._ticker is not None:
+        try:
+            session._ticker.start()
+        except RuntimeError:   # the child is short of threads: it is profiled without housekeeping until it asks for a snapshot
+            logger.warning("spanheap: no tick thread in the child of a fork")
+
+
+def _at_exit() -> None:
+    if _current is not None:
+        _current.shutdown()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+# While the interpreter goes down there is nothing left to find out, and thread states die under the hook.
+atexit.register(_at_exit)

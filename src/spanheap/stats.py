@@ -1,0 +1,61 @@
+"""What the profiler did, dropped and cost. Everything that is bounded is counted here when the bound is met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Stats:
+    """`Session.stats()`; counts since the session started."""
+
+    hook: str
+    """"escape" (small samples escape to the RAW domain), "classic" (every function is hooked) or "off"."""
+    attribution: bool
+    """Whether the current span can be read."""
+    sample_interval: float
+    """Mean bytes between samples, now: the configured value, doubled each time max_samples was reached."""
+    samples: int
+    samples_live: int
+    samples_thinned: int
+    """Given up when the interval was doubled; the others stand for them."""
+    samples_dropped: int
+    """Lost because max_samples was reached with adaptive=False: estimates are too low."""
+    samples_replaced: int
+    """A new block stood where a sampled one was believed to be: its release was not seen."""
+    samples_muted: int
+    """Allocations of the profiler itself that came up for sampling."""
+    samples_without_thread_state: int
+    """Came up on threads that Python does not know: not taken."""
+    samples_pending_overflow: int
+    """Made inside start_span beyond what is remembered for it: they stay "<unsampled>"."""
+    rate_raised: int
+    rate_lowered: int
+    stacks: int
+    stacks_overflowed: int
+    stacks_evicted: int
+    totals_overflowed: int
+    names_overflowed: int
+    locations_overflowed: int
+    threads_overflowed: int
+    spans_started: int
+    spans_ended: int
+    spans_active: int
+    spans_untracked: int
+    spans_replaced: int
+    hook_lost: int
+    """Times another tool took the hook out of the allocators; samples of before were forgotten."""
+    memory_bytes: int
+    """The native tables, as far as they are in use."""
+    cpu_s: float
+    """Of taking samples and of the tick thread; the countdown in the allocators is not measurable this way."""
+    ticks: int
+    longest_tick_s: float
+    processor_errors: int
+    tick_errors: int
+
+    @classmethod
+    def of(cls, counters: dict[str, Any], **rest: Any) -> Stats:
+        known = {f.name for f in fields(cls)}
+        return cls(**{k: v for k, v in counters.items() if k in known}, **rest)

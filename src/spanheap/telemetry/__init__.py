@@ -1,0 +1,1 @@
+"""spanheap as an OpenTelemetry source."""

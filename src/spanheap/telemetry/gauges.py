@@ -1,0 +1,121 @@
+"""The instruments; docs/metrics.md lists them with unit, kind and attributes.
+
+Callbacks run on the reader's thread. Instruments cannot be taken back, so they are made once a meter provider and report nothing
+while no session runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from spanheap import _core, process
+from spanheap.version import __version__
+
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
+# Span names are the service's and may be many; a metric is not the place for all of them.
+MAX_ROOT_NAMES = 20
+# Several instruments of one collection share one pass over the samples.
+_READING_S = 0.5
+
+_attached: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+
+
+class _Reading:
+    """The sums, read at most once per collection."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+        self._sums: tuple[float, float, float, float, int] = (0.0, 0.0, 0.0, 0.0, 0)
+        self._allocated = 0.0
+
+    def sums(self) -> tuple[float, float, float, float, int]:
+        now = time.monotonic()
+        if now - self._at > _READING_S:
+            self._sums, self._at = _core.sums(), now
+        return self._sums
+
+    def allocated(self) -> float:
+        """As a counter: doubling the interval re-estimates the past, which may lower the sum a little; a counter never falls."""
+        self._allocated = max(self._allocated, self.sums()[2])
+        return self._allocated
+
+
+def _cpu_s() -> float:
+    from spanheap.session import current
+
+    session = current()
+    return session.stats().cpu_s if session else 0.0
+
+
+def _system_metrics_active() -> bool:
+    """The instrumentation that reports the process's own memory already."""
+    return "opentelemetry.instrumentation.system_metrics" in sys.modules
+
+
+def attach(provider: Any | None) -> None:
+    """Make the instruments at this meter provider, or the global one."""
+    from opentelemetry import metrics
+
+    if provider is None:
+        provider = metrics.get_meter_provider()
+    if provider in _attached:
+        return
+    _attached[provider] = True
+    meter = provider.get_meter("spanheap", __version__, schema_url=SCHEMA_URL)
+    reading = _Reading()
+    Observation = metrics.Observation
+
+    def callback(values: Callable[[], Iterable[tuple[float, dict[str, str]]]]) -> list[Any]:
+        def observe(_options: Any) -> list[metrics.Observation]:
+            if not _core.running():
+                return []
+            _core.mute()
+            try:
+                return [Observation(value, attributes) for value, attributes in values()]
+            finally:
+                _core.unmute()
+
+        return [observe]
+
+    def one(value: Callable[[], float]) -> list[Any]:
+        return callback(lambda: [(value(), {})])
+
+    def resident() -> list[tuple[float, dict[str, str]]]:
+        memory = process.memory()
+        return [] if memory is None or _system_metrics_active() else [(memory.resident, {})]
+
+    def live_by_root() -> list[tuple[float, dict[str, str]]]:
+        return [(round(size), {"spanheap.root_span.name": name}) for name, size in _core.live_by_root(MAX_ROOT_NAMES)]
+
+    meter.create_observable_up_down_counter(
+        "process.memory.usage", callback(resident), "By", "The amount of physical memory in use."
+    )
+    meter.create_observable_gauge(
+        "spanheap.heap.live", one(lambda: round(reading.sums()[0])), "By", "Live Python heap, estimated from samples."
+    )
+    meter.create_observable_gauge(
+        "spanheap.heap.live_objects", one(lambda: round(reading.sums()[1])), "{object}", "Live objects, estimated."
+    )
+    meter.create_observable_gauge(
+        "spanheap.heap.live_by_root", callback(live_by_root), "By",
+        f"Live Python heap by local root span, the {MAX_ROOT_NAMES - 1} largest and <other>.",
+    )
+    meter.create_observable_counter(
+        "spanheap.heap.allocated", one(lambda: round(reading.allocated())), "By", "Bytes allocated, estimated."
+    )
+    meter.create_observable_gauge(
+        "spanheap.span.active", one(lambda: _core.counters()["spans_active"]), "{span}", "Started and not ended."
+    )
+    meter.create_observable_counter(
+        "spanheap.sample.count", one(lambda: _core.counters()["samples"]), "{sample}", "Allocations sampled."
+    )
+    meter.create_observable_gauge(
+        "spanheap.profiler.memory", one(lambda: _core.counters()["memory_bytes"]), "By", "spanheap's own tables, as used."
+    )
+    meter.create_observable_counter(
+        "spanheap.profiler.cpu.time", one(_cpu_s), "s", "CPU time of taking samples and of the tick thread."
+    )

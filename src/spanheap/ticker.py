@@ -1,0 +1,49 @@
+"""The thread that ticks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from spanheap import _core
+
+logger = logging.getLogger("spanheap")
+
+
+class Ticker:
+    """Calls `tick(now)` every `interval` seconds from a daemon thread, until stopped. What it raises is logged once and counted."""
+
+    def __init__(self, tick: Callable[[float], None], interval: float) -> None:
+        self._tick = tick
+        self._interval = interval
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.cpu_s = 0.0
+        self.errors = 0
+
+    def start(self) -> None:
+        """Also in the child of a fork, where the thread is gone and the event may have been held by it."""
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="spanheap-tick", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Returns when no tick is running any more."""
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+        self._thread = None
+
+    def _run(self) -> None:
+        stop = self._stop
+        _core.mute()
+        while not stop.wait(self._interval):
+            try:
+                self._tick(time.time())
+            except Exception:
+                self.errors += 1
+                if self.errors == 1:
+                    logger.exception("spanheap: a tick failed; profiling goes on")
+            self.cpu_s = time.thread_time()

@@ -1,0 +1,65 @@
+"""What a test may ask for: a command of the machine, the length of a long check, a run without sanitizers."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+CPYTHON_SUITES = "test_context,test_gc,test_list,test_dict,test_threading,test_generators,test_coroutines"
+
+_missing_commands = pytest.StashKey[dict[str, int]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the lengths of the long checks: the whole by default, slices in CI."""
+    group = parser.getgroup("spanheap", "long checks (-m long)")
+    group.addoption("--stress-seconds", type=float, default=600.0, help="of the stress run (default 600)")
+    group.addoption("--truth-seeds", type=int, default=200, help="of the truth test (default 200)")
+    group.addoption("--cpython-suites", default=CPYTHON_SUITES, help="CPython's tests to run while profiled")
+
+
+@pytest.fixture(scope="session")
+def stress_seconds(pytestconfig: pytest.Config) -> float:
+    """Return how long a stress run lasts."""
+    return float(pytestconfig.getoption("--stress-seconds"))
+
+
+@pytest.fixture(scope="session")
+def truth_seeds(pytestconfig: pytest.Config) -> int:
+    """Return over how many seeds the truth test averages."""
+    return int(pytestconfig.getoption("--truth-seeds"))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make one test of each of CPython's suites, so that a report names the one that failed."""
+    if "cpython_suite" in metafunc.fixturenames:
+        metafunc.parametrize("cpython_suite", metafunc.config.getoption("--cpython-suites").split(","))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this machine or this build cannot show."""
+    for marker in item.iter_markers("needs"):
+        command, package = marker.args
+        if shutil.which(command) is None:
+            missing = item.config.stash.setdefault(_missing_commands, {})
+            hint = f"{command} (Debian and Ubuntu: apt-get install {package})"
+            missing[hint] = missing.get(hint, 0) + 1
+            pytest.skip(f"needs {hint}")
+    for marker in item.iter_markers("no_sanitizer"):
+        if _under_asan():
+            pytest.skip(f"under AddressSanitizer: {marker.kwargs['reason']}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end what was not tested for want of a command: a skip must not pass for a test."""
+    missing = terminalreporter.config.stash.get(_missing_commands, {})
+    if missing:
+        terminalreporter.section("NOT TESTED HERE", yellow=True, bold=True)
+        for hint, tests in missing.items():
+            terminalreporter.line(f"{tests} test(s) need {hint}", yellow=True)
+
+
+def _under_asan() -> bool:
+    return "libasan" in Path("/proc/self/maps").read_text()
