@@ -166,6 +166,7 @@ uint32_t sh_live_table_take_retired(sh_live_table *t, sh_sample *out, uint32_t n
         uint32_t entry = t->retired[--t->retired_count];
         out[taken++] = t->samples[entry];
         t->samples[entry].state = SH_SAMPLE_FREE;
+        t->samples[entry].serial = 0;
         t->unused[t->unused_count++] = entry;
     }
     sh_lock_release(&t->lock);
@@ -191,6 +192,7 @@ bool sh_live_table_thin(sh_live_table *t, uint32_t *cursor, double interval, sh_
         index_delete(t, index_find(t, s->address));
         out[(*removed)++] = *s;
         s->state = SH_SAMPLE_FREE;
+        s->serial = 0;
         t->unused[t->unused_count++] = entry;
         t->live--;
     }
@@ -214,8 +216,10 @@ uint32_t sh_live_table_copy(sh_live_table *t, uint32_t *cursor, sh_sample out[SH
 
 void sh_live_table_clear(sh_live_table *t) {
     sh_lock_acquire(&t->lock);
-    memset(t->index, 0, sizeof *t->index << t->index_bits);
-    memset((void *)t->filter, 0, (size_t)1 << t->filter_bits);
+    if (t->high) {
+        sh_pages_zero(t->index, sizeof *t->index << t->index_bits);
+        madvise((void *)t->filter, (size_t)1 << t->filter_bits, MADV_DONTNEED);   /* atomically, as its readers see it */
+    }
     for (uint32_t entry = 0; entry < t->high; entry++) t->samples[entry].state = SH_SAMPLE_FREE;
     t->unused_count = t->retired_count = t->live = t->high = 0;
     sh_lock_release(&t->lock);

@@ -4,11 +4,11 @@
 #include <string.h>
 
 enum {
-    STRING_CAPACITY = 16384, STRING_BYTES = 1 << 20,
-    LOCATION_CAPACITY = 16384,
+    /* A large service has some 10,000 lines that allocate, in some thousand functions and files; names take about 40 bytes. */
+    STRING_CAPACITY = 16384, STRING_BYTES = 1 << 20, LOCATION_CAPACITY = 16384,
     FRAMES_PER_STACK = 12,  /* on average: 8,192 stacks have 1.5 MiB of frames; deep ones fill it sooner and are evicted */
-    TOTALS_BITS = 13,
-    FOLD_PER_TICK = 16384,
+    TOTALS_BITS = 13,       /* 6,144 rows: every stack under one or two names; 384 KiB */
+    FOLD_PER_TICK = 16384,  /* about 0.2 ms */
     CALM_S = 60,
 };
 
@@ -28,7 +28,8 @@ static bool init_spans(sh_profile *p, uint32_t capacity) {
     uint32_t names[SH_SPAN_FIRST];
     for (int i = 0; i < SH_SPAN_FIRST; i++)
         names[i] = sh_string_table_intern(&p->strings, PSEUDO_SPANS[i], strlen(PSEUDO_SPANS[i]));
-    return sh_span_table_init(&p->spans, capacity, names);
+    /* Beside the active spans, each sample may keep the slot of an ended span, and that of its root. */
+    return sh_span_table_init(&p->spans, capacity, 2 * entries_for(p->options.max_samples), names);
 }
 
 static void reset_state(sh_profile *p) {
@@ -36,7 +37,8 @@ static void reset_state(sh_profile *p) {
     p->interval = p->options.interval;
     p->calm_since_s = INT64_MIN;
     sh_rng_seed(&p->rng, p->options.seed ^ UINT64_C(0x7468696e));   /* not the hook's stream */
-    sh_thread_table_reset(&p->threads, sh_string_table_intern(&p->strings, "<other threads>", 15));
+    sh_thread_table_reset(&p->threads, sh_string_table_intern(&p->strings, "<other threads>", 15),
+                          sh_string_table_intern(&p->strings, "<ended thread>", 14));
 }
 
 bool sh_profile_init(sh_profile *p, const sh_profile_options *options) {
@@ -75,23 +77,27 @@ void sh_profile_clear(sh_profile *p, sh_drop_code drop) {
 
 bool sh_profile_restart(sh_profile *p, const sh_profile_options *options, sh_drop_code drop) {
     sh_profile_clear(p, drop);
-    sh_profile old = *p;
+    sh_stack_table old_stacks = p->stacks;
+    sh_span_table old_spans = p->spans;
+    sh_profile_options old_options = p->options;
     bool ok = true;
+    p->options = *options;
     if (clamp_u32(options->max_samples, 4096, 65536) != p->stacks.capacity)
         ok = p->stacks.high == 1 + p->stacks.unused_count && init_stacks(p, options->max_samples);
-    if (ok && options->span_capacity != p->options.span_capacity) ok = init_spans(p, options->span_capacity);
+    if (ok && (options->span_capacity != old_options.span_capacity || options->max_samples != old_options.max_samples))
+        ok = init_spans(p, options->span_capacity);
     ok = ok && sh_live_table_resize(&p->live, options->max_samples, entries_for(options->max_samples));
-    bool new_stacks = p->stacks.stacks != old.stacks.stacks, new_spans = p->spans.spans != old.spans.spans;
+    bool new_stacks = p->stacks.stacks != old_stacks.stacks, new_spans = p->spans.spans != old_spans.spans;
     if (!ok) {   /* keep what worked before */
         if (new_stacks && p->stacks.stacks) sh_stack_table_fini(&p->stacks);
         if (new_spans && p->spans.spans) sh_span_table_fini(&p->spans);
-        p->stacks = old.stacks;
-        p->spans = old.spans;
+        p->stacks = old_stacks;
+        p->spans = old_spans;
+        p->options = old_options;
         return false;
     }
-    if (new_stacks) sh_stack_table_fini(&old.stacks);
-    if (new_spans) sh_span_table_fini(&old.spans);
-    p->options = *options;
+    if (new_stacks) sh_stack_table_fini(&old_stacks);
+    if (new_spans) sh_span_table_fini(&old_spans);
     reset_state(p);
     return true;
 }
@@ -177,7 +183,7 @@ bool sh_profile_retag(sh_profile *p, sh_sample_ref ref, uint32_t span) {
     if (ref.entry >= p->live.high) return false;
     sh_sample *s = &p->live.samples[ref.entry];
     /* Live or retired: only the holder of the GIL frees entries, so it cannot go away here. */
-    if (s->serial != ref.serial || s->state == SH_SAMPLE_FREE) return false;
+    if (s->serial != ref.serial) return false;
     sh_span_table_retain(&p->spans, span);
     sh_span_table_release(&p->spans, s->span);
     s->span = span;
@@ -208,7 +214,7 @@ void sh_profile_tick(sh_profile *p, int64_t now_s, sh_drop_code drop) {
         p->counters.rate_lowered++;
         p->calm_since_s = now_s;
     }
-    if (sh_stack_table_crowded(&p->stacks))
+    if (sh_stack_table_crowded(&p->stacks) || sh_totals_table_crowded(&p->totals))   /* evicted stacks give up their rows too */
         sh_profile_evict_stacks(p, p->stacks.capacity / 2, p->stacks.frame_capacity / 2, drop);
 }
 
@@ -243,9 +249,11 @@ static sh_name_sum *name_row(sh_name_sum *rows, uint32_t *count, uint32_t name) 
     return &rows[i];
 }
 
+/* Largest first; "<other>" always last, where what is cut off is added to it. */
 static int by_bytes_descending(const void *a, const void *b) {
-    double x = ((const sh_name_sum *)a)->bytes, y = ((const sh_name_sum *)b)->bytes;
-    return (x < y) - (x > y);
+    const sh_name_sum *x = a, *y = b;
+    if ((x->name == SH_STRING_OTHER) != (y->name == SH_STRING_OTHER)) return x->name == SH_STRING_OTHER ? 1 : -1;
+    return (x->bytes < y->bytes) - (x->bytes > y->bytes);
 }
 
 uint32_t sh_profile_live_by_root(sh_profile *p, sh_name_sum *rows, uint32_t n) {
@@ -261,7 +269,10 @@ uint32_t sh_profile_live_by_root(sh_profile *p, sh_name_sum *rows, uint32_t n) {
             row->objects += e.objects;
             row->samples++;
         }
-    qsort(all, NAME_ROWS, sizeof *all, by_bytes_descending);   /* unused rows have no bytes: they come last */
+    count = 0;
+    for (uint32_t i = 0; i < NAME_ROWS; i++)
+        if (all[i].samples) all[count++] = all[i];
+    qsort(all, count, sizeof *all, by_bytes_descending);
     for (uint32_t i = 0; i < count; i++) {
         if (i < n) {
             rows[i] = all[i];

@@ -25,7 +25,7 @@ int64_t sh_sampler_draw(sh_rng *rng, double interval) {
 }
 
 double sh_sampler_probability(uint64_t size, double interval, double share) {
-    if (interval <= 1.0) return share;
+    if (share * interval <= 1.0) return share;
     /* A block of no bytes still takes an allocation: it is drawn, and weighed, as one byte. */
     return share * -expm1(-(double)(size ? size : 1) / (share * interval));
 }

@@ -2,9 +2,10 @@
 
 #include <string.h>
 
-bool sh_span_table_init(sh_span_table *t, uint32_t capacity, const uint32_t pseudo_names[SH_SPAN_FIRST]) {
+bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ended, const uint32_t pseudo_names[SH_SPAN_FIRST]) {
     memset(t, 0, sizeof *t);
-    t->capacity = capacity + SH_SPAN_FIRST;
+    t->max_active = max_active;
+    t->capacity = max_active + max_ended + SH_SPAN_FIRST;
     t->index_bits = sh_log2_ceil((size_t)t->capacity * 2);
     t->spans = sh_pages_map(t->capacity * sizeof *t->spans);
     t->by_address = sh_pages_map(sizeof *t->by_address << t->index_bits);
@@ -90,9 +91,14 @@ static void deactivate(sh_span_table *t, uint32_t slot) {
 }
 
 uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
-    uint32_t slot = t->first_free;
+    uint32_t dead = t->by_address[find(t, BY_ADDRESS, (uint64_t)(uintptr_t)start->object >> 4)];
+    if (dead) {   /* freed without end(): its address has been given to another */
+        t->replaced++;
+        deactivate(t, dead);
+    }
+    uint32_t slot = t->active < t->max_active ? t->first_free : SH_SPAN_NONE;
     if (slot) t->first_free = t->spans[slot].next;
-    else if (t->high < t->capacity) slot = t->high++;
+    else if (t->active < t->max_active && t->high < t->capacity) slot = t->high++;
     else {
         t->untracked++;
         return SH_SPAN_UNTRACKED;
@@ -133,9 +139,10 @@ uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, 
 }
 
 void sh_span_table_clear(sh_span_table *t) {
-    memset(t->by_address, 0, sizeof *t->by_address << t->index_bits);
-    memset(t->by_id, 0, sizeof *t->by_id << t->index_bits);
-    for (uint32_t slot = 0; slot < t->high; slot++) t->spans[slot].active = false;
+    if (t->started) {
+        sh_pages_zero(t->by_address, sizeof *t->by_address << t->index_bits);
+        sh_pages_zero(t->by_id, sizeof *t->by_id << t->index_bits);
+    }
     t->high = SH_SPAN_FIRST;
     t->first_free = t->active = 0;
     t->started = t->ended = t->untracked = t->replaced = 0;

@@ -58,7 +58,8 @@ uint32_t sh_stack_table_intern(sh_stack_table *t, const sh_frame *frames, uint32
     }
     uint32_t id = t->unused_count ? t->unused[--t->unused_count] : t->high++;
     t->stacks[id] = (sh_stack){ .hash = hash, .first_frame = t->frames_used, .depth = depth, .last_used = now, .used = true };
-    memcpy(t->frames + t->frames_used, frames, depth * sizeof *frames);
+    for (uint32_t f = 0; f < depth; f++)
+        t->frames[t->frames_used + f] = (sh_frame){ frames[f].code, frames[f].offset, SH_LOCATION_UNRESOLVED };
     t->frames_used += depth;
     t->unresolved++;
     t->index[i] = id;

@@ -1,12 +1,15 @@
 #include "spanheap/thread_table.h"
+#include "spanheap/string_table.h"
 
-void sh_thread_table_reset(sh_thread_table *t, uint32_t other_name) {
+void sh_thread_table_reset(sh_thread_table *t, uint32_t other_name, uint32_t ended_name) {
     for (uint32_t slot = 0; slot < SH_THREAD_CAPACITY; slot++)
         t->threads[slot] = (sh_thread){ .generation = t->threads[slot].generation };
     t->threads[SH_THREAD_OTHER].name = other_name;
     t->threads[SH_THREAD_OTHER].used = true;
+    t->threads[SH_THREAD_OTHER].generation = 1;
     t->high = 1;
     t->unnamed = 0;
+    t->ended_name = ended_name;
     t->overflowed = 0;
 }
 
@@ -20,6 +23,7 @@ uint32_t sh_thread_table_claim(sh_thread_table *t, uint64_t ident) {
         t->overflowed++;
         return SH_THREAD_OTHER;
     }
+    sh_thread_table_name(t, ident, t->ended_name);   /* the ident was another thread's before: the name to come is not that one's */
     sh_thread *thread = &t->threads[slot];
     *thread = (sh_thread){ .ident = ident, .generation = thread->generation + 1, .used = true };
     t->unnamed++;
@@ -27,6 +31,7 @@ uint32_t sh_thread_table_claim(sh_thread_table *t, uint64_t ident) {
 }
 
 void sh_thread_table_name(sh_thread_table *t, uint64_t ident, uint32_t name) {
+    if (name == SH_STRING_EMPTY) name = SH_STRING_OTHER;
     for (uint32_t slot = 1; slot < t->high; slot++) {
         sh_thread *thread = &t->threads[slot];
         if (!thread->used || thread->name || thread->ident != ident) continue;

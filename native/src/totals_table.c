@@ -94,6 +94,8 @@ uint32_t sh_totals_table_copy(const sh_totals_table *t, sh_total *out) {
     return n;
 }
 
+bool sh_totals_table_crowded(const sh_totals_table *t) { return t->count > size_of(t) / 2; }
+
 size_t sh_totals_table_memory(const sh_totals_table *t) { return t->count ? (size_of(t) + 1) * sizeof *t->rows : 0; }
 
 bool sh_totals_table_valid(const sh_totals_table *t) {

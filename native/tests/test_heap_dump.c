@@ -248,8 +248,10 @@ static uint32_t stack(sh_profile *p, const uint32_t *locations, uint32_t depth) 
     sh_frame frames[SH_MAX_DEPTH];
     bool is_new;
     for (uint32_t i = 0; i < depth; i++)   /* to the core a code object is a number, and this one stands for its location */
-        frames[i] = (sh_frame){ (const void *)(uintptr_t)(locations[i] * 16), 0, locations[i] };
-    return sh_stack_table_intern(&p->stacks, frames, depth, 1, &is_new);
+        frames[i] = (sh_frame){ (const void *)(uintptr_t)(locations[i] * 16), 0, SH_LOCATION_UNRESOLVED };
+    uint32_t id = sh_stack_table_intern(&p->stacks, frames, depth, 1, &is_new);
+    for (uint32_t i = 0; is_new && i < depth; i++) p->stacks.frames[p->stacks.stacks[id].first_frame + i].location = locations[i];
+    return id;
 }
 
 static uint32_t span(sh_profile *p, uint64_t id, uint64_t parent, const char *called) {

@@ -16,7 +16,8 @@ static void drop(const void *code) { (void)code; }
 
 static uint32_t intern_name(const char *kind, uint64_t n) {
     char name[32];
-    return sh_string_table_intern(&profile.strings, name, (size_t)snprintf(name, sizeof name, "%s-%llu", kind, (unsigned long long)n));
+    int length = snprintf(name, sizeof name, "%s-%llu", kind, (unsigned long long)n);
+    return sh_string_table_intern(&profile.strings, name, (size_t)length);
 }
 
 static bool start_profile(void) {
@@ -112,7 +113,8 @@ static bool totals_match(const sh_heap_snapshot *s) {
         for (uint32_t n = 0; n < BLOCKS; n++) {
             uint64_t id = blocks[n].span_id;
             if (blocks[n].live || !stack_is(s, total->stack, blocks[n].stack)) continue;
-            bool same_name = id ? name_is(s, total->name, id % 2 ? "final" : "span", id) : total->name == profile.spans.spans[SH_SPAN_NONE].name;
+            bool same_name = id ? name_is(s, total->name, id % 2 ? "final" : "span", id)
+                                : total->name == profile.spans.spans[SH_SPAN_NONE].name;
             if (same_name) bytes += n + 1;
         }
         ok &= total->bytes == bytes && total->objects == (double)total->samples;
@@ -143,7 +145,8 @@ static bool ids_are_dense(const sh_heap_snapshot *s) {
     memset(spans, 0, sizeof spans);
     memset(threads, 0, sizeof threads);
     stacks[0] = true;
-    for (uint32_t i = 0; i < s->sample_count; i++) stacks[s->samples[i].stack] = spans[s->samples[i].span] = threads[s->samples[i].thread] = true;
+    for (uint32_t i = 0; i < s->sample_count; i++)
+        stacks[s->samples[i].stack] = spans[s->samples[i].span] = threads[s->samples[i].thread] = true;
     for (uint32_t i = 0; i < s->total_count; i++) stacks[s->totals[i].stack] = true;
     bool ok = s->stacks[0].depth == 0;
     for (uint32_t i = 0; i < s->stack_count; i++) ok &= stacks[i];
@@ -212,7 +215,9 @@ static void test_empty_profile(void) {
 static void test_totals_of_evicted_stacks(void) {
     if (!start_profile()) return;
     for (uint32_t n = 0; n < 20; n++) {
-        sh_sample sample = { .address = address_of(n), .size = 100, .interval = 1.0f, .share = 1.0f, .stack = intern_stack(n % 10) };
+        sh_sample sample = {
+            .address = address_of(n), .size = 100, .interval = 1.0f, .share = 1.0f, .stack = intern_stack(n % 10),
+        };
         sh_profile_record_in_hook(&profile, &sample, NULL);
         sh_profile_release_in_hook(&profile, address_of(n), NULL);
     }
@@ -244,7 +249,7 @@ static void *free_all(void *unused) {
 static void test_frees_during_capture(void) {
     uint32_t between = 0;
     bool whole = true;
-    for (int round = 0; round < 10; round++) {
+    for (int round = 0; round < 10 || (between == 0 && round < 500); round++) {
         if (!start_profile()) return;
         atomic_store(&freed, 0);
         for (uint32_t n = 0; n < BLOCKS; n++) {

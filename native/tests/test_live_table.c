@@ -9,7 +9,9 @@
 enum { ADDRESSES = 1500, MAX_LIVE = 400, CAPACITY = 500, NOWHERE = -1 };
 
 /* A made-up heap: aligned addresses at irregular distances. Nothing is ever stored at them. */
-static const void *address_of(uint32_t i) { return (const void *)(uintptr_t)(0x7f0000000000u + (uint64_t)i * 544 + (i % 7) * 16); }
+static const void *address_of(uint32_t i) {
+    return (const void *)(uintptr_t)(0x7f0000000000u + (uint64_t)i * 544 + (i % 7) * 16);
+}
 
 static sh_sample sample_at(uint32_t i, uint64_t size, double interval) {
     return (sh_sample){ .address = address_of(i), .size = size, .interval = (float)interval, .share = 1.0f, .span = i };
@@ -44,7 +46,8 @@ static bool copy_matches(sh_live_table *t) {
     for (uint32_t cursor = 0, n; (n = sh_live_table_copy(t, &cursor, chunk)) != 0; seen += n)
         for (uint32_t i = 0; i < n; i++) {
             uint32_t entry = 0;
-            while (entry < CAPACITY && !(rows[entry].state != SH_SAMPLE_FREE && rows[entry].ref.serial == chunk[i].serial)) entry++;
+            while (entry < CAPACITY && !(rows[entry].state != SH_SAMPLE_FREE && rows[entry].ref.serial == chunk[i].serial))
+                entry++;
             if (entry == CAPACITY) return false;
             ok &= rows[entry].state == chunk[i].state && rows[entry].size == chunk[i].size
                 && chunk[i].address == address_of(chunk[i].span);
@@ -66,7 +69,8 @@ static bool take_like_oracle(sh_live_table *t, uint32_t n) {
     bool ok = got == (n < retired ? n : retired);
     for (uint32_t i = 0; i < got; i++) {
         uint32_t entry = 0;
-        while (entry < CAPACITY && !(rows[entry].state == SH_SAMPLE_RETIRED && rows[entry].ref.serial == taken[i].serial)) entry++;
+        while (entry < CAPACITY && !(rows[entry].state == SH_SAMPLE_RETIRED && rows[entry].ref.serial == taken[i].serial))
+            entry++;
         if (entry == CAPACITY) return false;   /* taken twice, or never retired */
         ok &= rows[entry].size == taken[i].size;
         rows[entry].state = SH_SAMPLE_FREE;
@@ -82,7 +86,8 @@ static bool thin_like_oracle(sh_live_table *t, double interval, sh_rng *rng) {
     for (uint32_t cursor = 0, n; sh_live_table_thin(t, &cursor, interval, rng, removed, &n);)
         for (uint32_t i = 0; i < n; i++) {
             int64_t at = row_at[removed[i].span];
-            if (at == NOWHERE || rows[at].ref.serial != removed[i].serial || (double)removed[i].interval >= interval) return false;
+            if (at == NOWHERE || rows[at].ref.serial != removed[i].serial || (double)removed[i].interval >= interval)
+                return false;
             rows[at].state = SH_SAMPLE_FREE;
             row_at[removed[i].span] = NOWHERE;
             live--;
@@ -123,7 +128,8 @@ static void test_against_a_plain_array(void) {
             sample.serial = 4711;   /* theirs is ignored, like their state */
             sample.state = SH_SAMPLE_RETIRED;
             sh_sample_ref ref = sh_live_table_insert(&t, &sample);
-            if (!CHECK(ref.entry < CAPACITY && rows[ref.entry].state == SH_SAMPLE_FREE && ref.serial != rows[ref.entry].ref.serial)) break;
+            if (!CHECK(ref.entry < CAPACITY && rows[ref.entry].state == SH_SAMPLE_FREE)) break;
+            if (!CHECK(ref.serial != rows[ref.entry].ref.serial)) break;
             rows[ref.entry] = (row){ .ref = ref, .size = sample.size, .state = SH_SAMPLE_LIVE };
             row_at[address] = ref.entry;
             live++;
@@ -136,7 +142,8 @@ static void test_against_a_plain_array(void) {
                 continue;
             }
             if (removed.entry != UINT32_MAX) {
-                if (!CHECK((int64_t)removed.entry == row_at[address] && removed.serial == rows[removed.entry].ref.serial)) break;
+                if (!CHECK((int64_t)removed.entry == row_at[address])) break;
+                if (!CHECK(removed.serial == rows[removed.entry].ref.serial)) break;
                 last_removed = removed;
                 last_address = address;
             }
@@ -220,7 +227,7 @@ static void test_restore_is_for_the_same_sample_only(void) {
     sh_live_table_fini(&t);
 }
 
-/* A filter count that reached 255 cannot tell any more and says "maybe" until the table is cleared; one below it still can. */
+/* A filter count that reached 255 says "maybe" until the table is cleared; one that stayed below can still say "no". */
 static void test_saturated_filter_count_stays_maybe(void) {
     enum { SATURATING = 300 };
     sh_live_table t;
@@ -301,7 +308,7 @@ static void test_unused_table_is_not_touched(void) {
 
 enum { KINDS = 5, OF_EACH = 60, SEEDS = 600 };
 
-/* Raising the interval again and again leaves the estimate of each size unbiased, whatever intervals the samples began with. */
+/* Raising the interval again and again leaves each size's estimate unbiased, whatever intervals the samples had. */
 static void test_thinning_is_unbiased(void) {
     static const uint64_t sizes[KINDS] = { 0, 16, 700, 4000, 60000 };
     double objects[KINDS] = { 0 }, squares[KINDS] = { 0 };
@@ -312,7 +319,7 @@ static void test_thinning_is_unbiased(void) {
         sh_rng_seed(&rng, seed);
         sh_live_table_clear(&t);
         for (uint32_t i = 0; i < KINDS * OF_EACH; i++) {
-            sh_sample sample = sample_at(i, sizes[i % KINDS], i % 2 ? 500.0 : 3000.0);   /* 3000: of a time when the rate was raised */
+            sh_sample sample = sample_at(i, sizes[i % KINDS], i % 2 ? 500.0 : 3000.0);   /* 3000: the rate was higher */
             sample.share = i % 3 ? 1.0f : 0.25f;
             double p = sh_sampler_probability(sample.size, (double)sample.interval, (double)sample.share);
             if (sh_rng_uniform(&rng) <= p) sh_live_table_insert(&t, &sample);
@@ -363,7 +370,7 @@ static void test_thinning_keeps_the_promised_share(void) {
 
 enum { FREEING_THREADS = 3, SHARED_ADDRESSES = 4096, RUN_MS = 600 };
 
-/* Addresses wait here for the next owner; the mutex is what orders "allocated" before "freed", as a service's own queue would. */
+/* Addresses wait here for their next owner; the mutex orders "allocated" before "freed", as a service's own queue would. */
 typedef struct { pthread_mutex_t mutex; uint32_t items[SHARED_ADDRESSES], count; bool closed; } queue;
 
 static void put(queue *q, uint32_t item) {
@@ -427,7 +434,8 @@ static void test_frees_on_other_threads(void) {
     int64_t end = sh_clock_ns(CLOCK_MONOTONIC) + RUN_MS * INT64_C(1000000);
     for (uint32_t step = 0; step % 64 != 0 || sh_clock_ns(CLOCK_MONOTONIC) < end; step++) {
         uint32_t item;
-        if (!sh_live_table_has_room(&shared.table)) folded += sh_live_table_take_retired(&shared.table, chunk, SH_LIVE_CHUNK);
+        if (!sh_live_table_has_room(&shared.table))
+            folded += sh_live_table_take_retired(&shared.table, chunk, SH_LIVE_CHUNK);
         if (sh_live_table_has_room(&shared.table) && take(&shared.unused, &item, &closed)) {
             sh_sample sample = sample_at(item, 500, interval);
             sh_live_table_insert(&shared.table, &sample);
@@ -441,7 +449,8 @@ static void test_frees_on_other_threads(void) {
                         && (chunk[i].state == SH_SAMPLE_LIVE || chunk[i].state == SH_SAMPLE_RETIRED);
         if (step % 1024 == 0) {
             interval = interval < 1e6 ? interval * 2.0 : 1000.0;
-            for (uint32_t cursor = 0, n; sh_live_table_thin(&shared.table, &cursor, interval, &rng, chunk, &n);) thinned += n;
+            for (uint32_t cursor = 0, n; sh_live_table_thin(&shared.table, &cursor, interval, &rng, chunk, &n);)
+                thinned += n;
         }
     }
     pthread_mutex_lock(&shared.allocated.mutex);

@@ -36,7 +36,7 @@ static void stop_profile(void) {
 
 static uint32_t intern_stack(uint32_t n) {
     bool is_new;
-    sh_frame frames[2] = { { .code = &code_objects[n % CODES], .offset = (int32_t)n }, { .code = code_objects, .offset = 0 } };
+    sh_frame frames[2] = { { .code = &code_objects[n % CODES], .offset = (int32_t)n }, { .code = code_objects } };
     uint32_t id = sh_stack_table_intern(&profile.stacks, frames, 2, profile.ticks, &is_new);
     references_held += is_new ? 2 : 0;
     return id;
@@ -44,12 +44,14 @@ static uint32_t intern_stack(uint32_t n) {
 
 static uint32_t intern_name(const char *kind, uint64_t n) {
     char name[32];
-    return sh_string_table_intern(&profile.strings, name, (size_t)snprintf(name, sizeof name, "%s-%llu", kind, (unsigned long long)n));
+    int length = snprintf(name, sizeof name, "%s-%llu", kind, (unsigned long long)n);
+    return sh_string_table_intern(&profile.strings, name, (size_t)length);
 }
 
 static uint32_t start_span(uint64_t id, uint64_t parent) {
     sh_span_start start = {
-        .span_id = id, .parent_span_id = parent, .object = span_objects[id % SPANS], .type = &span_type, .name = intern_name("span", id),
+        .span_id = id, .parent_span_id = parent, .object = span_objects[id % SPANS], .type = &span_type,
+        .name = intern_name("span", id),
     };
     return sh_span_table_start(&profile.spans, &start);
 }
@@ -89,7 +91,8 @@ static bool references_match(void) {
         if (span->root != slot) spans[span->root]++;
     }
     for (uint32_t id = 0; id < profile.stacks.high; id++) ok &= profile.stacks.stacks[id].refs == stacks[id];
-    for (uint32_t slot = SH_SPAN_FIRST; slot < profile.spans.high; slot++) ok &= profile.spans.spans[slot].refs == spans[slot];
+    for (uint32_t slot = SH_SPAN_FIRST; slot < profile.spans.high; slot++)
+        ok &= profile.spans.spans[slot].refs == spans[slot];
     for (uint32_t slot = 0; slot < profile.threads.high; slot++) ok &= profile.threads.threads[slot].refs == threads[slot];
     return ok;
 }
@@ -114,7 +117,8 @@ static bool live_by_root_matches(double live_bytes) {
         uint64_t samples = 0;
         for (uint32_t entry = 0; entry < profile.live.high; entry++) {
             const sh_sample *s = &profile.live.samples[entry];
-            if (s->state != SH_SAMPLE_LIVE || profile.spans.spans[profile.spans.spans[s->span].root].name != rows[i].name) continue;
+            uint32_t root = profile.spans.spans[s->span].root;
+            if (s->state != SH_SAMPLE_LIVE || profile.spans.spans[root].name != rows[i].name) continue;
             bytes += (double)s->size;
             samples++;
         }
@@ -142,7 +146,8 @@ static void test_random_operations(void) {
             sh_sample sample = sample_at(address, 1 + sh_rng_next(&rng) % 10000);
             sample.stack = intern_stack((uint32_t)(sh_rng_next(&rng) % 300));
             sample.span = sh_span_table_find_in_hook(&profile.spans, span_objects[span_id % SPANS], &span_type);
-            sample.thread = sh_rng_next(&rng) % 50 ? (uint32_t)(sh_rng_next(&rng) % profile.threads.high) : sh_thread_table_claim(&profile.threads, span_id);
+            if (sh_rng_next(&rng) % 50 == 0) sh_thread_table_claim(&profile.threads, span_id);
+            sample.thread = (uint32_t)(sh_rng_next(&rng) % profile.threads.high);
             if (!profile.threads.threads[sample.thread].used) sample.thread = SH_THREAD_OTHER;
             if (!CHECK(sh_profile_record_in_hook(&profile, &sample, &refs[step % 16]))) break;
             size_at[address] = sample.size;
@@ -165,10 +170,11 @@ static void test_random_operations(void) {
         } else if (what < 970) {
             sh_sample_ref ref = refs[sh_rng_next(&rng) % 16];
             uint32_t slot = sh_span_table_find_in_hook(&profile.spans, span_objects[span_id % SPANS], &span_type);
-            bool same = ref.serial && profile.live.samples[ref.entry].serial == ref.serial && profile.live.samples[ref.entry].state != SH_SAMPLE_FREE;
+            const sh_sample *at = &profile.live.samples[ref.entry];
+            bool same = ref.serial && at->serial == ref.serial && at->state != SH_SAMPLE_FREE;
             if (!CHECK(sh_profile_retag(&profile, ref, slot) == same)) break;
             retagged += same;
-            if (same && !CHECK(profile.live.samples[ref.entry].span == slot)) break;
+            if (same && !CHECK(at->span == slot)) break;
         } else if (what < 985) {
             sh_profile_fold(&profile, (uint32_t)(sh_rng_next(&rng) % 50));
         } else if (what < 990) {
@@ -208,12 +214,13 @@ static void test_retag(void) {
     CHECK(!sh_profile_retag(&profile, (sh_sample_ref){ ref.entry, ref.serial + 1 }, SH_SPAN_NONE));
     CHECK(!sh_profile_retag(&profile, (sh_sample_ref){ UINT32_MAX, ref.serial }, SH_SPAN_NONE));
     CHECK(sh_profile_release_in_hook(&profile, address_of(1), NULL));
-    CHECK(sh_profile_retag(&profile, ref, SH_SPAN_NONE) && profile.spans.spans[span].refs == 1);   /* retired: not yet counted */
+    CHECK(sh_profile_retag(&profile, ref, SH_SPAN_NONE) && profile.spans.spans[span].refs == 1);   /* not yet counted */
     CHECK(sh_profile_retag(&profile, ref, span));
     CHECK(sh_profile_fold(&profile, 10) == 1 && !sh_profile_retag(&profile, ref, SH_SPAN_NONE));
     CHECK(record(2, 50, SH_SPAN_NONE, &later) && later.entry == ref.entry && !sh_profile_retag(&profile, ref, span));
     sh_total rows[4];
-    CHECK(sh_totals_table_copy(&profile.totals, rows) == 1 && rows[0].name == profile.spans.spans[span].name && rows[0].bytes == 100);
+    CHECK(sh_totals_table_copy(&profile.totals, rows) == 1 && rows[0].bytes == 100);
+    CHECK(rows[0].name == profile.spans.spans[span].name);
     CHECK(sh_profile_valid(&profile) && references_match());
     stop_profile();
 }
@@ -286,7 +293,7 @@ static void test_thinning_releases_references(void) {
     stop_profile();
 }
 
-/* The interval comes down one step a minute while the table is less than a quarter full, and never below the one asked for. */
+/* The interval halves once a minute while the table is less than a quarter full, never below the one asked for. */
 static void test_rate_comes_down_when_calm(void) {
     enum { STARTED_S = 5000, FIRST = ADDRESSES };
     if (!start_profile(100.0, 100, true)) return;
@@ -332,7 +339,8 @@ static void test_adaptive_estimates_are_unbiased(void) {
         sh_rng_seed(&rng, seed + 1000000);
         for (uint32_t i = 0; i < BLOCKS; i++) {
             uint64_t size = sizes[i % 4];
-            if (sh_rng_uniform(&rng) <= sh_sampler_probability(size, profile.interval, 1.0)) record(i, size, SH_SPAN_NONE, NULL);
+            bool sampled = sh_rng_uniform(&rng) <= sh_sampler_probability(size, profile.interval, 1.0);
+            if (sampled) record(i, size, SH_SPAN_NONE, NULL);
             if (i >= FREED_AFTER && i % 2) sh_profile_release_in_hook(&profile, address_of(i - FREED_AFTER), NULL);
             bool freed_later = i + FREED_AFTER < BLOCKS && (i + FREED_AFTER) % 2;
             allocated_truth += seed == 0 ? (double)size : 0;
@@ -347,9 +355,11 @@ static void test_adaptive_estimates_are_unbiased(void) {
         valid += sh_profile_valid(&profile);
     }
     CHECK(raised >= SEEDS && valid == SEEDS);
-    double live_mean = live[0] / SEEDS, allocated_mean = allocated[0] / SEEDS;
-    CHECK(fabs(live_mean - live_truth) <= 4.0 * sqrt((live[1] / SEEDS - live_mean * live_mean) / SEEDS));
-    CHECK(fabs(allocated_mean - allocated_truth) <= 4.0 * sqrt((allocated[1] / SEEDS - allocated_mean * allocated_mean) / SEEDS));
+    double live_mean = live[0] / SEEDS, live_variance = live[1] / SEEDS - live_mean * live_mean;
+    double allocated_mean = allocated[0] / SEEDS;
+    double allocated_variance = allocated[1] / SEEDS - allocated_mean * allocated_mean;
+    CHECK(fabs(live_mean - live_truth) <= 4.0 * sqrt(live_variance / SEEDS));
+    CHECK(fabs(allocated_mean - allocated_truth) <= 4.0 * sqrt(allocated_variance / SEEDS));
     stop_profile();
 }
 
@@ -377,7 +387,8 @@ static void test_tick_evicts_crowded_stacks(void) {
     sh_total *rows = malloc(sh_totals_table_count(&profile.totals) * sizeof *rows);
     uint32_t count = sh_totals_table_copy(&profile.totals, rows);
     bool known = true;
-    for (uint32_t i = 0; i < count; i++) known &= rows[i].stack == SH_STACK_OTHER || profile.stacks.stacks[rows[i].stack].used;
+    for (uint32_t i = 0; i < count; i++)
+        known &= rows[i].stack == SH_STACK_OTHER || profile.stacks.stacks[rows[i].stack].used;
     CHECK(known && sh_profile_valid(&profile) && references_match());
     free(rows);
     stop_profile();
@@ -387,7 +398,8 @@ static void test_tick_evicts_crowded_stacks(void) {
 static void test_clear(void) {
     if (!start_profile(100.0, 100, true)) return;
     uint32_t thread = sh_thread_table_claim(&profile.threads, 5), generation = profile.threads.threads[thread].generation;
-    uint32_t name = intern_name("kept", 1), location = sh_location_table_intern(&profile.locations, (sh_location){ name, name, 1, 1 });
+    uint32_t name = intern_name("kept", 1);
+    uint32_t location = sh_location_table_intern(&profile.locations, (sh_location){ name, name, 1, 1 });
     uint32_t span = start_span(1, 0);
     sh_sample_ref ref;
     CHECK(record(1, 100, span, &ref));
@@ -401,7 +413,8 @@ static void test_clear(void) {
     CHECK(!sh_thread_table_owns(&profile.threads, thread, generation));
     CHECK(intern_name("kept", 1) == name);
     CHECK(sh_location_table_intern(&profile.locations, (sh_location){ name, name, 1, 1 }) == location);
-    CHECK(record(1, 10, SH_SPAN_NONE, NULL) && !sh_profile_retag(&profile, ref, SH_SPAN_NONE));   /* the entry again, another use */
+    CHECK(record(1, 10, SH_SPAN_NONE, NULL));   /* another use of the entry */
+    CHECK(!sh_profile_retag(&profile, ref, SH_SPAN_NONE));
     CHECK(sh_profile_valid(&profile) && references_match());
     stop_profile();
 }

@@ -24,7 +24,7 @@ static void test_countdown_hits_with_the_promised_probability(void) {
     }
 }
 
-/* What probability() says is what draw() does, for blocks watched only part of the time too, and down to intervals of a byte. */
+/* What probability() says is what draw() does, also for blocks watched part of the time and for tiny intervals. */
 static void test_probability_is_that_of_the_draw(void) {
     static const struct { uint64_t size; double interval, share; } cases[] = {
         { 64, 1000.0, 1.0 }, { 64, 1000.0, 0.25 }, { 4096, 1000.0, 0.25 }, { 1, 8.0, 0.25 }, { 1, 1.0, 0.25 },

@@ -23,7 +23,9 @@ static size_t code_number(const void *code) { return (size_t)((const char *)code
 static uint32_t random_stack(sh_rng *rng, sh_frame *frames) {
     uint32_t depth = 1 + (uint32_t)(sh_rng_next(rng) % MAX_DEPTH);
     for (uint32_t i = 0; i < depth; i++)
-        frames[i] = (sh_frame){ .code = &code_objects[sh_rng_next(rng) % (i ? 2 : CODES)], .offset = (int32_t)(sh_rng_next(rng) % 2) * 2 };
+        frames[i] = (sh_frame){
+            .code = &code_objects[sh_rng_next(rng) % (i ? 2 : CODES)], .offset = (int32_t)(sh_rng_next(rng) % 2) * 2,
+        };
     return depth;
 }
 
@@ -59,7 +61,8 @@ static bool matches_oracle(const sh_stack_table *t) {
         const sh_stack *s = &t->stacks[id];
         ok &= s->used && s->depth == expected->depth && s->refs == expected->refs && s->last_used == expected->last_used
             && s->resolved == expected->resolved && same_frames(t->frames + s->first_frame, expected->frames, s->depth);
-        for (uint32_t i = 0; ok && s->resolved && i < s->depth; i++) ok &= t->frames[s->first_frame + i].location == id + 100;
+        for (uint32_t i = 0; ok && s->resolved && i < s->depth; i++)
+            ok &= t->frames[s->first_frame + i].location == id + 100;
     }
     return ok;
 }
@@ -73,7 +76,8 @@ static bool evict_like_oracle(sh_stack_table *t, uint32_t keep_stacks, uint32_t 
     for (; count > keep_stacks || frames > keep_frames; count--, expected++) {
         uint32_t oldest = 0;
         for (uint32_t id = 1; id < STACKS; id++)
-            if (oracle[id].used && oracle[id].refs == 0 && (!oldest || oracle[id].last_used < oracle[oldest].last_used)) oldest = id;
+            if (oracle[id].used && oracle[id].refs == 0 && (!oldest || oracle[id].last_used < oracle[oldest].last_used))
+                oldest = id;
         if (!oldest) break;
         if (!(gone[oldest / 8] >> (oldest % 8) & 1)) return false;
         gone[oldest / 8] &= (uint8_t)~(1u << (oldest % 8));
@@ -106,7 +110,8 @@ static void test_against_a_plain_array(void) {
         uint32_t now = step / 50;   /* several stacks share a tick */
         if (what < 60) {
             sh_frame frames[MAX_DEPTH];
-            uint32_t depth = random_stack(&rng, frames), used, count = oracle_count(&used), known = oracle_find(frames, depth);
+            uint32_t depth = random_stack(&rng, frames), known = oracle_find(frames, depth);
+            uint32_t used, count = oracle_count(&used);
             bool is_new = true, fits = count < STACKS - 1 && used + depth <= FRAMES;
             uint32_t got = sh_stack_table_intern(&t, frames, depth, now, &is_new);
             if (!CHECK(is_new == (!known && fits))) break;
@@ -135,7 +140,9 @@ static void test_against_a_plain_array(void) {
             t.unresolved--;
         } else {
             uint32_t before = sh_stack_table_count(&t);
-            if (!CHECK(evict_like_oracle(&t, (uint32_t)(sh_rng_next(&rng) % STACKS), (uint32_t)(sh_rng_next(&rng) % FRAMES)))) break;
+            uint32_t keep_stacks = (uint32_t)(sh_rng_next(&rng) % STACKS);
+            uint32_t keep_frames = (uint32_t)(sh_rng_next(&rng) % FRAMES);
+            if (!CHECK(evict_like_oracle(&t, keep_stacks, keep_frames))) break;
             evicted += before - sh_stack_table_count(&t);
             if (!CHECK(references_match())) break;
         }

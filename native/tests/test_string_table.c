@@ -79,6 +79,19 @@ static void test_fixed_ids(void) {
     CHECK(t.bytes == NULL && t.offset == NULL && t.index == NULL);
 }
 
+/* The last free byte can be used, and the last free id. */
+static void test_exact_fit(void) {
+    sh_string_table t;
+    if (!CHECK(sh_string_table_init(&t, 4, 7 + 5))) return;   /* "<other>" and five bytes more */
+    CHECK(sh_string_table_intern(&t, "abcdef", 6) == SH_STRING_OTHER);
+    CHECK(sh_string_table_intern(&t, "abcde", 5) == 2 && t.overflowed == 1);
+    sh_string_table_fini(&t);
+    if (!CHECK(sh_string_table_init(&t, 3, 100))) return;
+    CHECK(sh_string_table_intern(&t, "a", 1) == 2 && sh_string_table_intern(&t, "b", 1) == SH_STRING_OTHER);
+    CHECK(sh_string_table_valid(&t));
+    sh_string_table_fini(&t);
+}
+
 /* Long strings are cut at the limit, before a character that would be split, and equal prefixes share an id. */
 static void test_long_strings_are_cut_between_characters(void) {
     static const char *const characters[] = { "a", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x90\x8D" };
@@ -120,12 +133,13 @@ static void *read_published(void *argument) {
     shared->intact = true;
     for (uint32_t seen = 0; seen < SHARED_STRINGS;) {
         seen = atomic_load(&shared->published);
-        for (uint32_t i = seen > 8 ? seen - 8 : 0; i < seen; i++) shared->intact &= holds(&shared->table, i + 2, (const char *)&i, sizeof i);
+        for (uint32_t i = seen > 8 ? seen - 8 : 0; i < seen; i++)
+            shared->intact &= holds(&shared->table, i + 2, (const char *)&i, sizeof i);
     }
     return NULL;
 }
 
-/* Ids that were handed over can be read without a lock while the table grows (the dump writer does; for the thread sanitizer). */
+/* Ids that were handed over can be read without a lock while the table grows (for the thread sanitizer). */
 static void test_readers_need_no_lock(void) {
     static shared_table shared;
     pthread_t reader;
@@ -145,6 +159,7 @@ int main(void) {
     run_against_oracle(500, 1 << 20, 1);    /* the count runs out */
     run_against_oracle(2000, 6000, 2);      /* the bytes run out, then only shorter strings still fit */
     test_fixed_ids();
+    test_exact_fit();
     test_long_strings_are_cut_between_characters();
     test_memory_follows_the_content();
     test_readers_need_no_lock();

@@ -18,6 +18,8 @@ ATTRIBUTION_TRAVERSE = SH_CONTEXT_TRAVERSE
 MAX_DEPTH = SH_MAX_DEPTH
 
 cdef sh_profile *the_profile = &sh_the_hook.profile
+cdef void *dump_workspace = NULL
+cdef object wake_up = None
 
 
 # ---------------------------------------------------------------- sampling
@@ -34,11 +36,22 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
     options.max_depth = max_depth
     options.window_share = window_share
     cdef const char *problem = sh_hook_start_with_gil(&options)
-    return None if problem == NULL else problem.decode()
+    if problem != NULL:
+        return problem.decode()
+    global dump_workspace
+    if dump_workspace == NULL:   # address space only; a dump under memory pressure then needs no more of it
+        dump_workspace = sh_pages_map(sh_heap_dump_workspace_bytes(&the_profile.strings, &the_profile.locations))
+    return None
 
 
 def stop():
     sh_hook_stop_with_gil()
+
+
+def set_wake_up(callback):
+    """Call this once, from the next span that starts: how a forked child gets its tick thread when it has work to do."""
+    global wake_up
+    wake_up = callback
 
 
 def running():
@@ -129,10 +142,14 @@ cdef class SpanProcessor:
     cdef readonly uint64_t errors
 
     def on_start(self, span, parent_context=None):
+        global wake_up
         cdef sh_span_start start
         if not sh_the_hook.enabled:
             return
         try:
+            if wake_up is not None:
+                callback, wake_up = wake_up, None
+                callback()
             context = span.context
             parent = span.parent
             start.span_id = context[1]
@@ -217,8 +234,6 @@ cdef object frame_of(uint32_t location_id):
 
 # ---------------------------------------------------------------- snapshots
 
-cdef void *dump_workspace = NULL
-
 cdef class Capture:
     """A heap snapshot in C: totals at hand, rows decoded on demand, written to a file without the GIL."""
 
@@ -261,7 +276,7 @@ cdef class Capture:
         try:
             stacks = [tuple([frame_of(s.frames[s.stacks[i].first + k]) for k in range(s.stacks[i].depth)])
                       for i in range(s.stack_count)]
-            threads = [text(s.thread_names[i]) or "<ended thread>" for i in range(s.thread_count)]
+            threads = [text(s.thread_names[i]) or "<unnamed thread>" for i in range(s.thread_count)]
             spans = []
             for i in range(s.span_count):
                 span = &s.spans[i]
@@ -319,8 +334,7 @@ cdef class Capture:
             free(span_samples)
 
     def write(self, int fd, bytes program, list comments, int64_t duration_ns):
-        """Write the dump to a file descriptor, without the GIL. Returns 0 or an errno."""
-        global dump_workspace
+        """Write the dump to a file descriptor, without the GIL; one at a time. Returns 0 or an errno."""
         cdef size_t n = len(comments), i
         cdef const char **array = <const char **>malloc((n + 1) * sizeof(char *))
         cdef sh_heap_dump_info info
@@ -328,9 +342,6 @@ cdef class Capture:
         if array == NULL:
             raise MemoryError
         try:
-            if dump_workspace == NULL:
-                dump_workspace = sh_pages_map(
-                    sh_heap_dump_workspace_bytes(&the_profile.strings, &the_profile.locations))
             if dump_workspace == NULL:
                 raise MemoryError("no memory for the dump writer")
             for i in range(n):

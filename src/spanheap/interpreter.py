@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import sysconfig
@@ -30,5 +31,11 @@ def _reason() -> str | None:
 
 def require_supported() -> None:
     """Raises UnsupportedInterpreter with the reason."""
-    if reason := _reason():
+    reason = _reason()
+    if reason is None:
+        try:
+            importlib.import_module("spanheap._core")
+        except ImportError as error:   # a subinterpreter, or an extension built for another machine
+            reason = str(error)
+    if reason is not None:
         raise UnsupportedInterpreter(f"spanheap cannot run here: {reason}")

@@ -46,6 +46,7 @@ class Session:
         self._ticks = 0
         self._longest_tick_s = 0.0
         self._attached = False
+        self._ticking = False
         self.spans = SpanStore()
 
     # ------------------------------------------------------------ life
@@ -62,8 +63,16 @@ class Session:
         attribution.bind()
         self._attached = providers.attach(o.tracer_provider)
         gauges.attach(o.meter_provider)
-        if self._ticker is not None:
+        self._ensure_ticking()
+
+    def _ensure_ticking(self) -> None:
+        if self._ticker is None or self._ticking:
+            return
+        self._ticking = True
+        try:
             self._ticker.start()
+        except RuntimeError as error:   # no more threads: results are brought up to date when asked for
+            logger.warning("spanheap: no tick thread (%s); profiling goes on", error)
 
     def shutdown(self) -> None:
         """Stop. Safe to call twice, and with samples live: their blocks go on as ordinary blocks."""
@@ -104,6 +113,7 @@ class Session:
     def _require_running(self) -> None:
         if not self._running:
             raise SpanheapError("this session was shut down; spanheap.start() begins a new one")
+        self._ensure_ticking()
 
     # ------------------------------------------------------------ results
 
@@ -212,18 +222,16 @@ def profile(**options: Any) -> Iterator[Session]:
 
 
 def _after_fork_in_child() -> None:
-    """The core goes on by itself; the tick thread is gone, and locks may have been held by threads that do not exist here."""
+    """The core goes on by itself; the tick thread is gone, and locks may have been held by threads that do not exist here.
+
+    The thread is started again when the child makes its first span or asks for a result: most forks only exec."""
     global _lock
     _lock = threading.RLock()
     session = _current
-    if session is None or not session._running:
-        return
-    session._dump_lock = threading.Lock()
-    if session._ticker is not None:
-        try:
-            session._ticker.start()
-        except RuntimeError:   # the child is short of threads: it is profiled without housekeeping until it asks for a snapshot
-            logger.warning("spanheap: no tick thread in the child of a fork")
+    if session is not None and session._running:
+        session._dump_lock = threading.Lock()
+        session._ticking = False
+        _core.set_wake_up(session._ensure_ticking)
 
 
 def _at_exit() -> None:

@@ -24,7 +24,7 @@ class Ticker:
         self.errors = 0
 
     def start(self) -> None:
-        """Also in the child of a fork, where the thread is gone and the event may have been held by it."""
+        """Again in the child of a fork, where the thread is gone and may have held the event."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spanheap-tick", daemon=True)
         self._thread.start()

@@ -4,6 +4,7 @@
  * tables only grow. So once captured, a snapshot can be read and written out without the GIL.
  * Invariant: a block is in `samples` (live) or in `totals` (gone), never in both, never in neither; hence
  *      allocated = sum(totals) + sum(samples).
+ * Several totals may have the same key. A snapshot must not outlive its profile.
  * Thread rules: capture needs the GIL; a captured snapshot is immutable. Memory comes from malloc: not for use in hooks. */
 #ifndef SPANHEAP_HEAP_SNAPSHOT_H
 #define SPANHEAP_HEAP_SNAPSHOT_H

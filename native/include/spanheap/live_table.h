@@ -10,7 +10,7 @@
  *
  * Invariant: live + retired + unused + (capacity - high) = capacity; the filter's sum = live (while no count saturated).
  * Thread rules: insert, take_retired, thin and the fields of an entry other than its state belong to the holder of the GIL.
- * remove may run on any thread, with or without it. The lock covers the state changes and the index; the filter is read
+ * remove and restore may run on any thread, with or without it. The lock covers the state changes and the index; the filter is read
  * without it: a thread that frees a block got its address after the insert. */
 #ifndef SPANHEAP_LIVE_TABLE_H
 #define SPANHEAP_LIVE_TABLE_H
@@ -18,7 +18,7 @@
 #include "spanheap/platform.h"
 #include "spanheap/sampler.h"
 
-enum { SH_LIVE_CHUNK = 256 };   /* 14 KiB copied, some microseconds under the lock */
+enum { SH_LIVE_CHUNK = 256 };   /* 12 KiB copied, some microseconds under the lock */
 
 typedef enum { SH_SAMPLE_FREE = 0, SH_SAMPLE_LIVE = 1, SH_SAMPLE_RETIRED = 2 } sh_sample_state;
 
@@ -39,7 +39,8 @@ typedef struct {
     _Atomic(_Atomic uint8_t *) filter;
     uint32_t *unused, *retired;                     /* stacks of entry numbers */
     uint32_t unused_count, retired_count;
-    uint32_t capacity, max_live, live, high, serial;
+    uint32_t capacity, max_live, high, serial;
+    _Atomic uint32_t live;
     unsigned index_bits;
     _Atomic unsigned filter_bits;
     uint64_t replaced;     /* inserts over an address whose free was never seen */

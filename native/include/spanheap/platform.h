@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -62,6 +63,12 @@ static inline void *sh_pages_map(size_t bytes) {
 
 static inline void sh_pages_unmap(void *p, size_t bytes) {
     if (p) munmap(p, bytes);
+}
+
+/* Zeroes mapped pages. Many are given back to the system; few are written, which is cheaper than faulting them in again. */
+static inline void sh_pages_zero(void *p, size_t bytes) {
+    if (bytes > (size_t)1 << 20) madvise(p, bytes, MADV_DONTNEED);
+    else memset(p, 0, bytes);
 }
 
 /* ------------------------------------------------------------------ clock */

@@ -38,7 +38,7 @@ typedef struct {
 typedef struct {
     sh_span *spans;
     uint32_t *by_address, *by_id;   /* open addressing: slot, 0 = empty */
-    uint32_t capacity, high, first_free, active;
+    uint32_t capacity, max_active, high, first_free, active;
     unsigned index_bits;
     uint64_t started, ended, untracked, replaced;
 } sh_span_table;
@@ -50,11 +50,12 @@ typedef struct {
     uint32_t name;
 } sh_span_start;
 
-bool sh_span_table_init(sh_span_table *t, uint32_t capacity, const uint32_t pseudo_names[SH_SPAN_FIRST]);
+/* Room for max_active active spans, and for max_ended that have ended but are still named. */
+bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ended, const uint32_t pseudo_names[SH_SPAN_FIRST]);
 void sh_span_table_fini(sh_span_table *t);
 void sh_span_table_clear(sh_span_table *t);
 
-/* Claims a slot; SH_SPAN_UNTRACKED (counted) when none is free. A child of an active span shares its local root. */
+/* Claims a slot; SH_SPAN_UNTRACKED (counted) at max_active or when none is free. A child of an active span shares its local root. */
 uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start);
 /* The span of this id ends with this name; false when it is not known (ended before, started before us, untracked). */
 bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name);

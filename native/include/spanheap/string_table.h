@@ -17,7 +17,8 @@ typedef struct {
     char *bytes;
     uint32_t *offset;      /* capacity + 1 entries; offset[count] is the first free byte */
     uint32_t *index;       /* open addressing: id + 1, 0 = empty */
-    uint32_t capacity, count, max_bytes;
+    uint32_t capacity, max_bytes;
+    _Atomic uint32_t count;
     unsigned index_bits;
     uint64_t overflowed;
 } sh_string_table;

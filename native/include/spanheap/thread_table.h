@@ -20,12 +20,13 @@ typedef struct {
 typedef struct {
     sh_thread threads[SH_THREAD_CAPACITY];
     uint32_t high, unnamed;
+    uint32_t ended_name;   /* of a thread that was gone before anyone could ask for its name */
     uint64_t overflowed;
 } sh_thread_table;
 
 /* Forgets all threads (also the first initialisation of a zeroed table); generations go on, so that a thread that still has a
  * {slot, generation} of before owns nothing. */
-void sh_thread_table_reset(sh_thread_table *t, uint32_t other_name);
+void sh_thread_table_reset(sh_thread_table *t, uint32_t other_name, uint32_t ended_name);
 /* Still this thread's slot? */
 static inline bool sh_thread_table_owns(const sh_thread_table *t, uint32_t slot, uint32_t generation) {
     return slot < t->high && t->threads[slot].used && t->threads[slot].generation == generation;

@@ -33,6 +33,7 @@ void sh_totals_table_forget_stacks(sh_totals_table *t, const uint8_t *gone, uint
 /* Copies the used rows; room for sh_totals_table_count. Returns their number. */
 uint32_t sh_totals_table_copy(const sh_totals_table *t, sh_total *out);
 uint32_t sh_totals_table_count(const sh_totals_table *t);
+bool sh_totals_table_crowded(const sh_totals_table *t);   /* more than half of the rows are in use */
 size_t sh_totals_table_memory(const sh_totals_table *t);
 bool sh_totals_table_valid(const sh_totals_table *t);
 

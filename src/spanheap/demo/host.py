@@ -29,7 +29,7 @@ def load_service(path: pathlib.Path) -> types.ModuleType:
 
 def serve(options: argparse.Namespace, replies: Replies) -> None:
     service = load_service(options.service)
-    exporter = service.configure_tracing()
+    provider, exporter = service.configure_tracing()
     with spanheap.profile(sample_interval=options.sample_interval) as session:
         server = service.OrderServer(options.variant)
         threading.Thread(target=server.serve_forever, name="accept", daemon=True).start()
@@ -39,14 +39,19 @@ def serve(options: argparse.Namespace, replies: Replies) -> None:
             now = session.snapshot()
             return {"spans": exporter.spans, "rss_bytes": now.rss_bytes, "live_bytes": now.live_bytes}
 
+        def settled_snapshot() -> spanheap.HeapSnapshot:
+            """Without what is only waiting: spans for their export, garbage for the collector."""
+            provider.force_flush()
+            return session.snapshot(collect=True)
+
         def warmed_up() -> Answer:
             nonlocal warm
-            warm = session.snapshot(collect=True)   # else garbage waiting for the collector looks like growth
+            warm = settled_snapshot()
             return {"live_bytes": warm.live_bytes}
 
         def finish() -> Answer:
             assert warm is not None, "finish before warmed_up"
-            latest = session.snapshot(collect=True)
+            latest = settled_snapshot()
             path = session.dump(options.dump, reason="demo")
             return {
                 "spans": exporter.spans,

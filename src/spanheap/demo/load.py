@@ -6,7 +6,6 @@ import http.client
 import random
 import sys
 import threading
-import time
 
 from spanheap.demo.child import Answer, Replies
 
@@ -18,9 +17,10 @@ RETRY_PAUSE = 0.1   # s; a service that refuses connections is not asked thousan
 class Connection(threading.Thread):
     """One client. It alone writes its counters."""
 
-    def __init__(self, port: int, seed: int) -> None:
+    def __init__(self, port: int, seed: int, stop: threading.Event) -> None:
         super().__init__(daemon=True)
         self._port = port
+        self._stop_requested = stop
         self._random = random.Random(seed)
         self.requests = 0
         self.failures = 0
@@ -29,7 +29,7 @@ class Connection(threading.Thread):
     def run(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
         paths, weights = list(MIX), list(MIX.values())
-        while True:
+        while not self._stop_requested.is_set():
             path = self._random.choices(paths, weights)[0].format(self._random.randrange(1000))
             try:
                 connection.request("GET", path, headers={"User-Agent": "spanheap-demo"})
@@ -42,12 +42,14 @@ class Connection(threading.Thread):
                 self.failures += 1
                 self.last_failure = f"{type(error).__name__}: {error}"
                 connection.close()
-                time.sleep(RETRY_PAUSE)
+                self._stop_requested.wait(RETRY_PAUSE)
+        connection.close()
 
 
 def main(port: int) -> None:
     replies = Replies()
-    connections = [Connection(port, seed) for seed in range(CONNECTIONS)]
+    stop = threading.Event()
+    connections = [Connection(port, seed, stop) for seed in range(CONNECTIONS)]
     for connection in connections:
         connection.start()
 
@@ -60,6 +62,9 @@ def main(port: int) -> None:
 
     replies.send({"connections": CONNECTIONS})
     replies.serve({"status": status})
+    stop.set()
+    for connection in connections:   # a request that is cut off would be an error in the service's log
+        connection.join(timeout=1)
 
 
 if __name__ == "__main__":

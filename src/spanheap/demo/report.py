@@ -15,6 +15,8 @@ from spanheap.demo.terminal import COLUMNS, Terminal, quantity
 STORY_BEFORE = 12.0
 STORY_AFTER = 0.2
 
+PLACE_WIDTH = COLUMNS - 20   # the share and its error stand before it
+
 
 def print_opening(
     terminal: Terminal, service: pathlib.Path, seconds: float, interval: int, default_interval: int
@@ -39,7 +41,7 @@ def print_findings(terminal: Terminal, run: dict[str, Any]) -> None:
     live = f"{quantity(first['live_bytes'])} of {quantity(growth['live_bytes'])} in all"
     terminal.print(f"  {share(first)}  {terminal.bold(place(first))}")
     terminal.print(f"    {shorten(source, COLUMNS - 4)}")
-    terminal.print(f"    for span     {', '.join(first['span_names']) or 'none'}")
+    terminal.print(f"    for span     {first['span_names'][0]}")
     terminal.print(f"    growth       {amount(first)}, or {quantity(per_hour)} an hour")
     terminal.print(f"    live         {live}")
     terminal.print(f"    evidence     {first['samples']:,} samples")
@@ -50,7 +52,7 @@ def print_findings(terminal: Terminal, run: dict[str, Any]) -> None:
     print_ranking(terminal, "By span", growth["spans"])
     terminal.heading("By trace, the largest")
     for trace in growth["traces"]:
-        terminal.print(f"  {trace['trace_id']}  {quantity(trace['growth'])}, samples: {trace['samples']}")
+        terminal.print(f"  {trace['trace_id']}  {quantity(trace['growth']):>10}  {trace['span_names'][0]}")
     terminal.print()
     print_dump(terminal, run["dump"])
 
@@ -93,9 +95,9 @@ def print_comparison(terminal: Terminal, leaky: dict[str, Any], fixed: dict[str,
          change(leaky["dump"]["bytes"], fixed["dump"]["bytes"])),
     ]
     terminal.print()
-    terminal.heading(f"{'Before and after':38}{'ended spans kept':>20}{'metadata only':>20}{'change':>12}")
+    terminal.heading(f"{'Before and after':38}{'ended spans kept':>22}{'metadata only':>22}{'change':>12}")
     for label, left, right, difference in rows:
-        terminal.print(f"  {label:36}{left:>20}{right:>20}{difference:>12}")
+        terminal.print(f"  {label:36}{left:>22}{right:>22}{difference:>12}".rstrip())
     terminal.print(f"  The story: {STORY_BEFORE:g} GB an hour before, {STORY_AFTER:g} GB after "
                    f"({change(STORY_BEFORE, STORY_AFTER)}), for a fleet; this is one process.")
     terminal.print()
@@ -113,9 +115,10 @@ def print_verdict(terminal: Terminal, verdict: dict[str, Any]) -> None:
 
 
 def place(line: dict[str, Any]) -> str:
-    """As short a path as names the file from here."""
+    """As short a path as names the file from here; of what is too long for the line, the end."""
     path = min(os.path.relpath(line["filename"]), line["filename"], key=len)
-    return f"{path}:{line['line']} {line['function']}"
+    text = f"{path}:{line['line']} {line['function']}"
+    return text if len(text) <= PLACE_WIDTH else "…" + text[1 - PLACE_WIDTH:]
 
 
 def significant(row: dict[str, Any]) -> bool:

@@ -117,7 +117,7 @@ def judge(leaky: dict[str, Any], service: pathlib.Path) -> dict[str, Any]:
         "function": PLANTED_FUNCTION, "line": planted_line(service.read_text()), "endpoint": PLANTED_ENDPOINT,
     }
     found = {
-        "function": growth["lines"][0]["function"],
+        "function": growth["lines"][0]["function"].rpartition(".")[2],   # qualified from Python 3.11 on
         "line": growth["lines"][0]["line"],
         "endpoint": growth["endpoints"][0]["name"],
     } if growth["lines"] and growth["endpoints"] else None

@@ -180,13 +180,13 @@ class CountingExporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-def configure_tracing() -> CountingExporter:
+def configure_tracing() -> tuple[TracerProvider, CountingExporter]:
     resource = Resource.create({"service.name": "order-service", "service.version": "1.4.2"})
     provider = TracerProvider(resource=resource)
     exporter = CountingExporter()
     provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)
-    return exporter
+    return provider, exporter
 
 
 class OrderServer(http.server.ThreadingHTTPServer):
