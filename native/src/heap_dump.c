@@ -17,13 +17,13 @@ enum { LEVEL = 6, MAPPING = 1 };
 /* Strings that every dump has. They are written first, in this order, so that each is its own index. */
 enum {
     EMPTY, ALLOC_OBJECTS, ALLOC_SPACE, INUSE_OBJECTS, INUSE_SPACE, SPACE, COUNT, BYTES,
-    TRACE_ID, SPAN_ID, SPAN_NAME, ROOT_SPAN_NAME, THREAD, ENDED_THREAD, UNKNOWN_STACK, FIXED_STRINGS
+    TRACE_ID, SPAN_ID, SPAN_NAME, ROOT_SPAN_NAME, THREAD, UNNAMED_THREAD, UNKNOWN_STACK, FIXED_STRINGS
 };
 static const char *const FIXED[FIXED_STRINGS] = {
     [EMPTY] = "", [ALLOC_OBJECTS] = "alloc_objects", [ALLOC_SPACE] = "alloc_space", [INUSE_OBJECTS] = "inuse_objects",
     [INUSE_SPACE] = "inuse_space", [SPACE] = "space", [COUNT] = "count", [BYTES] = "bytes", [TRACE_ID] = "trace_id",
     [SPAN_ID] = "span_id", [SPAN_NAME] = "span_name", [ROOT_SPAN_NAME] = "root_span_name", [THREAD] = "thread",
-    [ENDED_THREAD] = "<ended thread>", [UNKNOWN_STACK] = "<unknown stack>",
+    [UNNAMED_THREAD] = "<unnamed thread>", [UNKNOWN_STACK] = "<unknown stack>",
 };
 
 /* Rounds a sequence such that every partial sum is off by half a unit at most. */
@@ -120,7 +120,7 @@ static void write_live(dump *d) {
             sh_pprof_label_string(&d->writer, SPAN_ID, ids + 1);
         }
         label_names(d, span->name, span->root_name);
-        sh_pprof_label_string(&d->writer, THREAD, thread == SH_STRING_EMPTY ? ENDED_THREAD : string_of(d, thread));
+        sh_pprof_label_string(&d->writer, THREAD, thread == SH_STRING_EMPTY ? UNNAMED_THREAD : string_of(d, thread));
         sh_pprof_label_number(&d->writer, BYTES, (int64_t)sample->size, BYTES);
         sh_pprof_sample_end(&d->writer);
     }

@@ -299,7 +299,7 @@ static profile dump_and_read(const sh_heap_snapshot *s, FILE *file) {
 
 /* ------------------------------------------------------------------ tests */
 
-/* Blocks, live and gone, of spans, no span, an ended thread and no known stack have their stacks, labels and values. */
+/* Blocks, live and gone, of spans, no span, an unnamed thread and no known stack have their stacks, labels and values. */
 static void test_content(const char *path) {
     sh_profile p;
     init(&p, 1.0);
@@ -346,7 +346,7 @@ static void test_content(const char *path) {
     CHECK(has(&d, x, "span_id", "00000000000000a1") && has(&d, x, "span_name", "GET /orders"));
     x = find(&d, 3000, 3000);
     CHECK(!label_of(&d, x, "trace_id") && !label_of(&d, x, "span_id") && x->label_count == 4);
-    CHECK(has(&d, x, "span_name", "<no span>") && has(&d, x, "thread", "<ended thread>"));
+    CHECK(has(&d, x, "span_name", "<no span>") && has(&d, x, "thread", "<unnamed thread>"));
     CHECK(d.locations[x->locations[0]].line == 14);
     x = find(&d, 4000, 4000);
     CHECK(has(&d, x, "span_name", "<unsampled>") && has(&d, x, "thread", "<other threads>"));

@@ -61,6 +61,7 @@ def running():
 def tick(uint32_t max_frames):
     """Fold what was released, name some stacks, look whether the hook is still in place. Returns the hook mode."""
     sh_hook_tick_with_gil()
+    sh_type_cache_release_with_gil(&the_profile.live)
     sh_symbols_resolve_with_gil(the_profile, max_frames)
     return MODES[sh_hook_check_with_gil()]
 
@@ -211,6 +212,7 @@ def active_spans(uint32_t n):
 
 # ---------------------------------------------------------------- names
 
+UNKNOWN_STACK = (Frame("<unknown stack>", "", 0),)   # as in a dump
 cdef dict frame_cache = {}   # location id -> Frame; bounded as the location table is, and its ids never change
 
 cdef str text(uint32_t string_id):
@@ -240,6 +242,7 @@ cdef class Capture:
     cdef sh_heap_snapshot snapshot
 
     def __cinit__(self):
+        sh_type_cache_release_with_gil(&the_profile.live)
         sh_symbols_resolve_with_gil(the_profile, <uint32_t>-1)
         if not sh_heap_snapshot_capture(&self.snapshot, the_profile):
             raise MemoryError("no memory for a heap snapshot")
@@ -275,7 +278,7 @@ cdef class Capture:
         sh_hook_mute()   # what the view costs is not the service's
         try:
             stacks = [tuple([frame_of(s.frames[s.stacks[i].first + k]) for k in range(s.stacks[i].depth)])
-                      for i in range(s.stack_count)]
+                      or UNKNOWN_STACK for i in range(s.stack_count)]
             threads = [text(s.thread_names[i]) or "<unnamed thread>" for i in range(s.thread_count)]
             spans = []
             for i in range(s.span_count):

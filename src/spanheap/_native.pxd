@@ -203,3 +203,7 @@ cdef extern from "context.h":
 cdef extern from "symbols.h":
     uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames)
     uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, object text)
+
+
+cdef extern from "type_cache.h":
+    int sh_type_cache_release_with_gil(sh_live_table *live)

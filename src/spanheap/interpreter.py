@@ -25,7 +25,10 @@ def _reason() -> str | None:
     if not sys.platform.startswith("linux"):
         return f"it is made for Linux, and this is {sys.platform}"
     if importlib.util.find_spec("spanheap._core") is None:
-        return "its extension module is not compiled here; run `pip install .` in the source tree and import it from elsewhere"
+        return (
+            "its extension module is not compiled here; run `pip install .` in the source tree "
+            "and import it from elsewhere"
+        )
     return None
 
 

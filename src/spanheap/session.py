@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import gc
 import logging
 import os
 import threading
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 from spanheap import _core, process
+from spanheap.detection.policy import LeakPolicy
 from spanheap.dumps import description, writer
+from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
 from spanheap.snapshot import HeapSnapshot, Totals
@@ -24,6 +28,10 @@ from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
 from spanheap.telemetry import gauges
 from spanheap.ticker import Ticker
+
+if TYPE_CHECKING:
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import TracerProvider
 
 logger = logging.getLogger("spanheap")
 
@@ -95,9 +103,7 @@ class Session:
         return True
 
     def tick(self, now: float) -> None:
-        """One step of the housekeeping: what the tick thread calls every `tick` seconds; with tick=None, the caller does.
-
-        Holds the GIL for less than a millisecond at a time."""
+        """One step of the housekeeping; the tick thread calls it every `tick` seconds, with tick=None the caller does."""
         if not self._running:
             return
         start = time.perf_counter()
@@ -173,18 +179,54 @@ class Session:
 _THREADS_TO_REAP = 512
 
 
-def start(**options: Any) -> Session:
-    """Start profiling this process and return the session. A second start warns and returns the running one.
+def start(
+    *,
+    sample_interval: int = 512 * 1024,
+    max_depth: int = 64,
+    max_samples: int = 8192,
+    adaptive: bool = True,
+    seed: int | None = None,
+    span_capacity: int = 16384,
+    span_ttl: float = 300.0,
+    tracer_provider: TracerProvider | None = None,
+    meter_provider: MeterProvider | None = None,
+    logger_provider: object | None = None,
+    tick: float | None = 1.0,
+    detect: LeakPolicy | None = LeakPolicy(),  # noqa: B008 - frozen
+    dumps: DumpPolicy | None = DumpPolicy(),  # noqa: B008 - frozen
+    recorder: None = None,
+    pause_budget_ms: float = 50,
+) -> Session:
+    """Start profiling this process; the session runs until its `shutdown()`, or the end of the process.
 
-    Takes the options of `profile()`.
+    A second start warns and returns the running session.
+
+    sample_interval: mean bytes between samples (default 512 KiB); 1 = every allocation.
+    max_depth: frames kept of a stack, counted from the leaf.
+    max_samples: live samples at the same time. adaptive=True: when they are reached the interval is doubled, and
+        halved again later, without bias; False: further samples are dropped and counted.
+    seed: makes the sampling of one thread repeatable, for tests.
+    span_capacity: active spans tracked at the same time. span_ttl: accepted, without effect in this version.
+    tracer_provider, meter_provider: instead of the global ones. logger_provider: accepted, without effect in this
+        version.
+    tick: seconds between housekeeping ticks; None: no thread, the caller calls `Session.tick(now)`.
+    detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there. recorder: None in this version.
+    pause_budget_ms: bound of automatic pauses; there are none in this version.
+
+    Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
     """
     global _current
-    checked = Options(**options).checked()
+    options = Options(
+        sample_interval=sample_interval, max_depth=max_depth, max_samples=max_samples, adaptive=adaptive, seed=seed,
+        span_capacity=span_capacity, span_ttl=span_ttl, tracer_provider=tracer_provider, meter_provider=meter_provider,
+        logger_provider=logger_provider, tick=tick, detect=detect, dumps=dumps, recorder=recorder,
+        pause_budget_ms=pause_budget_ms,
+    ).checked()
     with _lock:
         if _current is not None:
             warnings.warn("spanheap is already running; the running session is returned", RuntimeWarning, stacklevel=2)
             return _current
-        session = Session(checked)
+        session = Session(options)
         session._start()
         _current = session
         return session
@@ -196,24 +238,9 @@ def current() -> Session | None:
 
 
 @contextlib.contextmanager
-def profile(**options: Any) -> Iterator[Session]:
-    """Profile while the block runs.
-
-    sample_interval: mean bytes between samples (default 512 KiB); 1 = every allocation.
-    max_depth: frames kept of a stack, from the leaf (64).
-    max_samples: live samples at the same time (8,192). adaptive=True: when they are reached the interval is doubled, and
-        halved again later, without bias; False: further samples are dropped and counted.
-    seed: makes the sampling of one thread repeatable, for tests.
-    span_capacity: active spans tracked at the same time (16,384); span_ttl: accepted, without effect in this version.
-    tracer_provider, meter_provider, logger_provider: instead of the global ones.
-    tick: seconds between housekeeping ticks (1.0); None: no thread, the caller calls Session.tick(now).
-    detect, dumps: a LeakPolicy and a DumpPolicy, or None. recorder: None in this version.
-    pause_budget_ms: bound of automatic pauses; accepted, without effect in this version.
-
-    Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
-    """
+def _profile(*args: Any, **options: Any) -> Iterator[Session]:
     before = _current
-    session = start(**options)
+    session = start(*args, **options)
     try:
         yield session
     finally:
@@ -221,8 +248,23 @@ def profile(**options: Any) -> Iterator[Session]:
             session.shutdown()
 
 
+_P = ParamSpec("_P")
+_Profile: TypeAlias = AbstractContextManager[Session]
+
+
+def _with_options_of(_start: Callable[_P, Session]) -> Callable[[Callable[..., _Profile]], Callable[_P, _Profile]]:
+    """`profile` takes what `start` takes: for type checkers, help() and completion."""
+    return lambda function: functools.update_wrapper(function, _start, assigned=())
+
+
+@_with_options_of(start)
+def profile(*args: Any, **options: Any) -> _Profile:
+    """`start()` with the same options, and `shutdown()` at the end of the block."""
+    return _profile(*args, **options)
+
+
 def _after_fork_in_child() -> None:
-    """The core goes on by itself; the tick thread is gone, and locks may have been held by threads that do not exist here.
+    """The core goes on by itself; the tick thread is gone, and locks may have been held by threads that are not here.
 
     The thread is started again when the child makes its first span or asks for a result: most forks only exec."""
     global _lock

@@ -13,7 +13,10 @@ logger = logging.getLogger("spanheap")
 
 
 class Ticker:
-    """Calls `tick(now)` every `interval` seconds from a daemon thread, until stopped. What it raises is logged once and counted."""
+    """Calls `tick(now)` every `interval` seconds from a daemon thread, until stopped.
+
+    What it raises is counted, and logged the first time.
+    """
 
     def __init__(self, tick: Callable[[float], None], interval: float) -> None:
         self._tick = tick

@@ -6,6 +6,7 @@ import gzip
 import os
 import pathlib
 import subprocess
+import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -142,6 +143,13 @@ def test_negative_values(file: pathlib.Path) -> None:
     assert opened(file, encoder.encode()).live_bytes == -64.0
 
 
+def test_unknown_lines(file: pathlib.Path) -> None:
+    """A line number below 0 is none."""
+    encoder = Encoder()
+    encoder.sample([LEAF._replace(line=-1)], [0, 0, 0, 0], {}, {})
+    assert opened(file, encoder.encode()).rows[0].stack == (LEAF._replace(line=0),)
+
+
 def test_unknown_fields_are_skipped(file: pathlib.Path) -> None:
     """Fields that a later version of the format adds, of any wire type, do not disturb."""
     fixed64, fixed32 = varint(102 << 3 | 1) + bytes(8), varint(103 << 3 | 5) + bytes(4)
@@ -163,6 +171,18 @@ def test_size_is_bounded(file: pathlib.Path, zipped: bool) -> None:
     assert open_dump(file, max_bytes=len(content)).rows == [SAMPLE]
     with pytest.raises(CorruptFile, match=f"heap.pb.gz: has more than {len(content) - 1} bytes"):
         open_dump(file, max_bytes=len(content) - 1)
+
+
+def test_a_bomb_is_not_decompressed(file: pathlib.Path) -> None:
+    """What is beyond the limit never comes to stand in memory."""
+    file.write_bytes(gzip.compress(bytes(64 << 20), compresslevel=1))
+    tracemalloc.start()
+    try:
+        with pytest.raises(CorruptFile, match="has more than 1048576 bytes"):
+            open_dump(file, max_bytes=1 << 20)
+        assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_what_cannot_be_opened(tmp_path: pathlib.Path) -> None:

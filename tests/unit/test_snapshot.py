@@ -11,6 +11,8 @@ import subprocess
 import sys
 import sysconfig
 import threading
+import time
+import weakref
 
 import pytest
 from hypothesis import given
@@ -43,9 +45,9 @@ def released(
     return Row(stack, span, root, "", "", "", 0, 0.0, 0.0, size, size / 1000, 0)
 
 
-def snapshot(*rows: Row, time: float = 0.0, rss_bytes: int = 0) -> HeapSnapshot:
+def snapshot(*rows: Row, at: float = 0.0, rss_bytes: int = 0) -> HeapSnapshot:
     """A snapshot of these rows."""
-    return HeapSnapshot(rows, time=time, rss_bytes=rss_bytes, sample_interval=524_288.0)
+    return HeapSnapshot(rows, time=at, rss_bytes=rss_bytes, sample_interval=524_288.0)
 
 
 # Whole thousands: floating point adds these, and the objects of 1000 bytes in them, exactly and in any order.
@@ -154,6 +156,7 @@ def test_rows_on_demand() -> None:
 
     def make() -> list[Row]:
         made.append(1)
+        time.sleep(0.02)   # so that the others come meanwhile
         return [live()]
 
     totals = Totals(4000.0, 4.0, 4000.0, 4.0, 1)
@@ -168,6 +171,28 @@ def test_rows_on_demand() -> None:
         thread.join()
     assert made == [1]
     assert Totals.of(lazy.rows) == totals
+
+
+def test_rows_let_go_of_their_source() -> None:
+    """Once the rows are made, what they were made from is freed with its native memory."""
+    class Capture:
+        def rows(self) -> list[Row]:
+            return [live()]
+
+    capture = Capture()
+    gone = weakref.ref(capture)
+    lazy = HeapSnapshot(capture.rows, time=1.0, rss_bytes=2, sample_interval=3.0)
+    del capture
+    assert gone() is not None
+    lazy.sites()
+    assert gone() is None
+
+
+def test_a_block_of_no_bytes_is_live() -> None:
+    """A sample of size 0 holds no bytes, but is a live object in the views of live memory."""
+    whole = snapshot(live()._replace(size=0, live_bytes=0.0, allocated_bytes=0.0))
+    assert [usage.live_objects for usage in whole.by_thread()] == [4.0]
+    assert len(whole.to_numpy()) == 1
 
 
 # Differences
@@ -199,8 +224,8 @@ def test_a_difference_is_signed(a: HeapSnapshot, b: HeapSnapshot) -> None:
 
 def test_growth_comes_first() -> None:
     """Sites of a difference stand in the order of growth; those that only stayed are left out."""
-    before = snapshot(live(A), live(B, live_bytes=9000.0), live(()), time=10.0, rss_bytes=50)
-    after = snapshot(live(A), live(A, trace=TRACES[1]), live(()), time=20.0, rss_bytes=80)
+    before = snapshot(live(A), live(B, live_bytes=9000.0), live(()), at=10.0, rss_bytes=50)
+    after = snapshot(live(A), live(A, trace=TRACES[1]), live(()), at=20.0, rss_bytes=80)
     growth = after.diff(before)
     assert [(site.stack, site.live_bytes, site.samples) for site in growth.sites()] == [
         (list(A), 4000.0, 1), (list(B), -9000.0, -1),

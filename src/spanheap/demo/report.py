@@ -108,8 +108,9 @@ def print_verdict(terminal: Terminal, verdict: dict[str, Any]) -> None:
     if verdict["matches"]:
         terminal.heading(
             f"Found what was planted: {found['endpoint']}, line {found['line']} in {found['function']}.")
+        terminal.print("  The analysis does not know what was planted; only the exit status compares them.")
         return
-    terminal.heading("Not found.")
+    terminal.heading("What was planted does not lead the ranking: exit status 1.")
     terminal.print(f"  planted:      {planted}")
     terminal.print(f"  grew most:    {found}")
 

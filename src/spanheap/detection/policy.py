@@ -7,4 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LeakPolicy:
-    """Passed as `detect=`; None switches detection off. This version detects nothing by itself yet: accepted, without effect."""
+    """Passed as `detect=`; None switches detection off.
+
+    This version detects nothing by itself yet: accepted, without effect.
+    """

@@ -1,7 +1,7 @@
 """The comments of a dump: what a pile of bytes does not say by itself.
 
-One `key=value` a line. The two lists at the end are what joins a dump with traces: the oldest active traces and those with most
-live bytes, with names and ages.
+One `key=value` a line. The two lists at the end are what joins a dump with traces: the oldest active traces
+and those with most live bytes, with names and ages.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: s
     facts: list[tuple[str, object]] = [(key, known[key]) for key in _RESOURCE_KEYS if known.get(key)]
     facts += [
         ("reason", reason),
-        ("time", datetime.datetime.fromtimestamp(capture.time, datetime.timezone.utc).isoformat(timespec="milliseconds")),
+        ("time", datetime.datetime.fromtimestamp(capture.time, datetime.timezone.utc).isoformat()),
         ("process.pid", os.getpid()),
         ("rss_bytes", memory.resident if memory else "unknown"),
         ("live_bytes", round(live_bytes)),
@@ -55,7 +55,7 @@ def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: s
         ("samples", samples),
         ("sample_interval_bytes", round(capture.interval)),
         ("sampling", f"poisson over bytes, values unsampled, hook {mode}"),
-        ("attribution", "on" if _core.attribution() != _core.ATTRIBUTION_OFF else "off: the current span cannot be read here"),
+        ("attribution", "off" if _core.attribution() == _core.ATTRIBUTION_OFF else "on"),
         ("spanheap.version", __version__),
     ]
     described = [f"{key}={_one_line(value)}" for key, value in facts]

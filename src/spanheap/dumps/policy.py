@@ -7,4 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DumpPolicy:
-    """Passed as `dumps=`; None switches automatic dumps off. This version writes dumps on request only: accepted, without effect."""
+    """Passed as `dumps=`; None switches automatic dumps off.
+
+    This version writes dumps on request only: accepted, without effect.
+    """

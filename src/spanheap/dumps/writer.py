@@ -1,7 +1,8 @@
 """Dump files: where they go, and how they get there whole.
 
-A dump is written beside its final place, synced and renamed, so that the name never shows half a file; mode 0600; symbolic
-links are not followed. What fails raises DumpError with the path, the reason and the way out, and leaves nothing behind.
+A dump is written beside its final place, synced and renamed, so that the name never shows half a file; mode
+0600; symbolic links are not followed. What fails raises DumpError with the path, the reason and the way out, and
+leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def default_directory() -> Path:
 
 
 def target_path(path: str | os.PathLike[str] | None) -> Path:
-    """Where this dump goes: the path given (`{pid}` filled in; a directory gets a file name), or the default directory."""
+    """Where this dump goes: the path given (`{pid}` filled in; a directory gets a file name), or the default."""
     name = f"spanheap-{os.getpid()}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}.pb.gz"
     if path is None:
         return default_directory() / name

@@ -1,8 +1,8 @@
 """Teaching the native core where the current span is kept, and checking that it has understood.
 
-The core reads a thread's context without running Python code (native/python/context.h). Three things it cannot know by itself:
-the types of the context's tree nodes, OpenTelemetry's ContextVar, and the SDK function in which spans are made. They are found
-here, and what the core then reads is compared with the public API before it is relied on.
+The core reads a thread's context without running Python code (native/python/context.h). Three things it cannot know
+by itself: the types of the context's tree nodes, OpenTelemetry's ContextVar, and the SDK function in which spans are
+made. They are found here, and what the core then reads is compared with the public API before it is relied on.
 """
 
 from __future__ import annotations
@@ -33,31 +33,31 @@ def _learn_types() -> None:
     one, many, colliding = contextvars.Context(), contextvars.Context(), contextvars.Context()
     hamt, bitmap = _tree(one)
 
-    variables = [contextvars.ContextVar(f"spanheap_{i}") for i in range(_MANY)]
+    variables: list[contextvars.ContextVar[int]] = [contextvars.ContextVar(f"spanheap_{i}") for i in range(_MANY)]
     many.run(lambda: [v.set(i) for i, v in enumerate(variables)])
     array = _tree(many)[1]
 
-    pair = [contextvars.ContextVar(f"spanheap_same_{i}") for i in range(2)]
+    pair: list[contextvars.ContextVar[int]] = [contextvars.ContextVar(f"spanheap_same_{i}") for i in range(2)]
     for variable in pair:
         _core.force_hash(variable, 12345)
     colliding.run(lambda: [v.set(i) for i, v in enumerate(pair)])
     collision = next(o for o in gc.get_referents(_tree(colliding)[1]) if type(o).__name__ == _NODE_TYPES[2])
 
-    for node, name in zip((bitmap, array, collision), _NODE_TYPES):
+    for node, name in zip((bitmap, array, collision), _NODE_TYPES, strict=True):
         if type(node).__name__ != name:
             raise LookupError(f"expected a {name}, found a {type(node).__name__}")
     _core.set_context_types(type(hamt), type(bitmap), type(array), type(collision))
 
 
 def _walk_agrees(mode: int) -> bool:
-    """The core's walk finds what ContextVar.get finds: absent, alone, among many, with equal hashes, and after a reset."""
+    """The core's walk finds what Context.get finds: absent, alone, among many, with equal hashes, after a reset."""
 
     def agree(variables: list[contextvars.ContextVar[object]]) -> bool:
         context = contextvars.copy_context()
         return all(_core.walk_context(v, mode, _ABSENT) is context.get(v, _ABSENT) for v in variables)
 
     def check() -> bool:
-        variables: list[contextvars.ContextVar[object]] = [contextvars.ContextVar(f"spanheap_{i}") for i in range(_MANY)]
+        variables: list[contextvars.ContextVar[object]] = [contextvars.ContextVar(f"s{i}") for i in range(_MANY)]
         for variable in variables[:4]:
             _core.force_hash(variable, 777)
         ok = agree(variables)
@@ -89,10 +89,10 @@ def bind() -> bool:
 
     try:
         otel_context.get_current()  # the runtime context is loaded by the first use
-        runtime: Any = otel_context._RUNTIME_CONTEXT  # noqa: SLF001
+        runtime: Any = otel_context._RUNTIME_CONTEXT
         _core.bind_context(
-            runtime._current_context,  # noqa: SLF001
-            propagation._SPAN_KEY,  # noqa: SLF001
+            runtime._current_context,
+            propagation._SPAN_KEY,
             trace.NonRecordingSpan,
             trace.INVALID_SPAN,
         )

@@ -15,7 +15,7 @@ _attached: weakref.WeakKeyDictionary[Any, _core.SpanProcessor] = weakref.WeakKey
 
 
 def attach(provider: Any | None) -> bool:
-    """Attach to this provider, or to the global one. False: there is none yet that takes processors (try again later)."""
+    """Attach to this provider, or to the global one. False: none takes processors yet (try again later)."""
     if provider is None:
         from opentelemetry import trace
 

@@ -1,7 +1,7 @@
 """The instruments; docs/metrics.md lists them with unit, kind and attributes.
 
-Callbacks run on the reader's thread. Instruments cannot be taken back, so they are made once a meter provider and report nothing
-while no session runs.
+Callbacks run on the reader's thread. Instruments cannot be taken back, so they are made once a meter provider and
+report nothing while no session runs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class _Reading:
         return self._sums
 
     def allocated(self) -> float:
-        """As a counter: doubling the interval re-estimates the past, which may lower the sum a little; a counter never falls."""
+        """As a counter, which never falls; doubling the interval re-estimates the past and may lower the sum a little."""
         self._allocated = max(self._allocated, self.sums()[2])
         return self._allocated
 
@@ -114,7 +114,7 @@ def attach(provider: Any | None) -> None:
         "spanheap.sample.count", one(lambda: _core.counters()["samples"]), "{sample}", "Allocations sampled."
     )
     meter.create_observable_gauge(
-        "spanheap.profiler.memory", one(lambda: _core.counters()["memory_bytes"]), "By", "spanheap's own tables, as used."
+        "spanheap.profiler.memory", one(lambda: _core.counters()["memory_bytes"]), "By", "spanheap's own tables."
     )
     meter.create_observable_counter(
         "spanheap.profiler.cpu.time", one(_cpu_s), "s", "CPU time of taking samples and of the tick thread."
