@@ -60,11 +60,13 @@ test-python-sanitized: $(VENV)/.installed-test
 	done
 
 test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS='…' to choose
-	@for python in $(PYTHONS); do
+	@failed=
+	for python in $(PYTHONS); do
 		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 		echo "==> CPython $$version: $$python"
-		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python"
+		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" || failed+=" $$version"
 	done
+	[[ -z $$failed ]] || { echo "failed on CPython$$failed" >&2; exit 1; }
 
 check-long: $(VENV)/.installed-test ## the long checks (an hour); PYTEST_ARGS='--stress-seconds=60' for a slice
 	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"

@@ -74,13 +74,14 @@ def open_window(double seconds):
     sh_hook_open_window_with_gil(<int64_t>(seconds * 1e9))
 
 
-def mute():
-    """Nothing this thread allocates is sampled until unmute() (nests)."""
-    sh_hook_mute()
+cdef class Muted:
+    """Within the block nothing that this thread allocates is sampled: what the profiler costs is not the service's."""
 
+    def __enter__(self):
+        sh_hook_mute()
 
-def unmute():
-    sh_hook_unmute()
+    def __exit__(self, *exception):
+        sh_hook_unmute()
 
 
 def unnamed_threads():
@@ -275,8 +276,7 @@ cdef class Capture:
         cdef sh_snapshot_span *span
         cdef sh_total *total
         cdef uint32_t i, k
-        sh_hook_mute()   # what the view costs is not the service's
-        try:
+        with Muted():
             stacks = [tuple([frame_of(s.frames[s.stacks[i].first + k]) for k in range(s.stacks[i].depth)])
                       or UNKNOWN_STACK for i in range(s.stack_count)]
             threads = [text(s.thread_names[i]) or "<unnamed thread>" for i in range(s.thread_count)]
@@ -298,8 +298,6 @@ cdef class Capture:
                 rows.append(Row(stacks[total.stack], text(total.name), text(total.root_name), "", "", "", 0,
                                 0.0, 0.0, total.bytes, total.objects, 0))
             return rows
-        finally:
-            sh_hook_unmute()
 
     def top_traces(self, uint32_t n):
         """The n traces with most live bytes: [(trace_id, live bytes, samples, span name, root name, start_ns)].

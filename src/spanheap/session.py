@@ -103,7 +103,7 @@ class Session:
         return True
 
     def tick(self, now: float) -> None:
-        """One step of the housekeeping; the tick thread calls it every `tick` seconds, with tick=None the caller does."""
+        """One step of the housekeeping: the tick thread's, every `tick` seconds; with tick=None, the caller's."""
         if not self._running:
             return
         start = time.perf_counter()
@@ -124,20 +124,21 @@ class Session:
     # ------------------------------------------------------------ results
 
     def snapshot(self, *, collect: bool = False) -> HeapSnapshot:
-        """The heap as it is now. `collect=True` runs a full garbage collection first, so that only what is reachable remains."""
+        """The heap as it is now. `collect=True` collects garbage first, so that only what is reachable remains."""
         self._require_running()
         if collect:
             gc.collect()
-        self._name_threads()
-        capture = _core.Capture()
-        memory = process.memory()
-        return HeapSnapshot(
-            capture.rows,
-            time=capture.time,
-            rss_bytes=memory.resident if memory else 0,
-            sample_interval=capture.interval,
-            totals=Totals(*capture.sums),
-        )
+        with _core.Muted():
+            self._name_threads()
+            capture = _core.Capture()
+            memory = process.memory()
+            return HeapSnapshot(
+                capture.rows,
+                time=capture.time,
+                rss_bytes=memory.resident if memory else 0,
+                sample_interval=capture.interval,
+                totals=Totals(*capture.sums),
+            )
 
     def dump(self, path: str | os.PathLike[str] | None = None, *, reason: str = "manual") -> Path:
         """Write an annotated pprof dump; returns its path.
@@ -146,7 +147,7 @@ class Session:
         temporary directory. The file is complete or absent, mode 0600. Raises DumpError.
         """
         self._require_running()
-        with self._dump_lock:
+        with self._dump_lock, _core.Muted():
             self._name_threads()
             target = writer.target_path(path)
             capture = _core.Capture()

@@ -41,12 +41,12 @@ class Ticker:
 
     def _run(self) -> None:
         stop = self._stop
-        _core.mute()
-        while not stop.wait(self._interval):
-            try:
-                self._tick(time.time())
-            except Exception:
-                self.errors += 1
-                if self.errors == 1:
-                    logger.exception("spanheap: a tick failed; profiling goes on")
-            self.cpu_s = time.thread_time()
+        with _core.Muted():
+            while not stop.wait(self._interval):
+                try:
+                    self._tick(time.time())
+                except Exception:
+                    self.errors += 1
+                    if self.errors == 1:
+                        logger.exception("spanheap: a tick failed; profiling goes on")
+                self.cpu_s = time.thread_time()

@@ -39,7 +39,7 @@ class _Reading:
         return self._sums
 
     def allocated(self) -> float:
-        """As a counter, which never falls; doubling the interval re-estimates the past and may lower the sum a little."""
+        """As a counter: it never falls, while doubling the interval re-estimates the past and may lower the sum."""
         self._allocated = max(self._allocated, self.sums()[2])
         return self._allocated
 
@@ -73,11 +73,8 @@ def attach(provider: Any | None) -> None:
         def observe(_options: Any) -> list[metrics.Observation]:
             if not _core.running():
                 return []
-            _core.mute()
-            try:
+            with _core.Muted():
                 return [Observation(value, attributes) for value, attributes in values()]
-            finally:
-                _core.unmute()
 
         return [observe]
 
