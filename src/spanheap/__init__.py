@@ -10,12 +10,13 @@ A sampled heap profiler for services traced with OpenTelemetry:
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from spanheap.interpreter import require_supported
 
 require_supported()
 
 from spanheap.detection.policy import LeakPolicy  # noqa: E402
-from spanheap.dumps import Dump, open_dump  # noqa: E402
 from spanheap.dumps.policy import DumpPolicy  # noqa: E402
 from spanheap.errors import CorruptFile, DumpError, SpanheapError, UnsupportedInterpreter  # noqa: E402
 from spanheap.session import Session, current, profile, start  # noqa: E402
@@ -23,6 +24,19 @@ from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
 from spanheap.spans.store import ActiveSpan, SpanStore  # noqa: E402
 from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
+
+if TYPE_CHECKING:
+    from spanheap.dumps.reader import Dump, open_dump
+
+
+def __getattr__(name: str) -> Any:
+    """Reading dumps is not what a service does: imported when asked for."""
+    if name in ("Dump", "open_dump"):
+        from spanheap.dumps import reader
+
+        return getattr(reader, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __all__ = [
     "ActiveSpan",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-import sysconfig
 
 from spanheap.errors import UnsupportedInterpreter
 
@@ -18,7 +17,7 @@ def _reason() -> str | None:
     name = sys.implementation.name
     if name != "cpython":
         return f"it reads CPython's own structures, and this is {name}"
-    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+    if "t" in getattr(sys, "abiflags", ""):   # "t": threads without the GIL
         return "its allocator hook relies on the GIL, and this is a free-threaded build"
     if not OLDEST <= version <= NEWEST:
         return "it knows CPython {}.{} to {}.{}, and this is {}.{}".format(*OLDEST, *NEWEST, *version)

@@ -13,12 +13,10 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 from spanheap import _core, process
 from spanheap.detection.policy import LeakPolicy
-from spanheap.dumps import description, writer
 from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
@@ -30,6 +28,8 @@ from spanheap.telemetry import gauges
 from spanheap.ticker import Ticker
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
@@ -146,6 +146,8 @@ class Session:
         `path`: a file (`{pid}` is filled in) or a directory; by default a new file in `$XDG_STATE_HOME/spanheap` or the
         temporary directory. The file is complete or absent, mode 0600. Raises DumpError.
         """
+        from spanheap.dumps import description, writer  # only a service that dumps pays for their imports
+
         self._require_running()
         with self._dump_lock, _core.Muted():
             self._name_threads()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from spanheap.dumps import Dump, open_dump
+from spanheap.dumps.reader import Dump, open_dump
 from spanheap.errors import CorruptFile, DumpError
 from spanheap.snapshot import NO_SPAN, Frame, Row
 

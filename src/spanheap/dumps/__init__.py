@@ -1,7 +1,1 @@
-"""Heap dumps: pprof files, annotated with spans."""
-
-from __future__ import annotations
-
-from spanheap.dumps.reader import Dump, open_dump
-
-__all__ = ["Dump", "open_dump"]
+"""Heap dumps: pprof files, annotated with spans. Reading and writing are imported when they are first needed."""

@@ -6,7 +6,6 @@ and those with most live bytes, with names and ages.
 
 from __future__ import annotations
 
-import datetime
 import os
 import time
 from typing import Any
@@ -45,7 +44,7 @@ def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: s
     facts: list[tuple[str, object]] = [(key, known[key]) for key in _RESOURCE_KEYS if known.get(key)]
     facts += [
         ("reason", reason),
-        ("time", datetime.datetime.fromtimestamp(capture.time, datetime.timezone.utc).isoformat()),
+        ("time", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(capture.time))),
         ("process.pid", os.getpid()),
         ("rss_bytes", memory.resident if memory else "unknown"),
         ("live_bytes", round(live_bytes)),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 import sys
 import tempfile
@@ -39,7 +38,7 @@ def default_directory() -> Path:
 
 def target_path(path: str | os.PathLike[str] | None) -> Path:
     """Where this dump goes: the path given (`{pid}` filled in; a directory gets a file name), or the default."""
-    name = f"spanheap-{os.getpid()}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{secrets.token_hex(3)}.pb.gz"
+    name = f"spanheap-{os.getpid()}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(3).hex()}.pb.gz"
     if path is None:
         return default_directory() / name
     target = Path(os.fspath(path).replace("{pid}", str(os.getpid())))
@@ -52,7 +51,7 @@ def _failed(path: Path, error: OSError) -> DumpError:
 
 def write(capture: _core.Capture, target: Path, comments: list[str], duration_s: float) -> Path:
     """Write the capture to target. Raises DumpError; the target is then as it was."""
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
+    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
     program = os.path.basename(sys.argv[0] if sys.argv and sys.argv[0] else sys.executable or "python")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

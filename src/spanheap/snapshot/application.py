@@ -20,7 +20,6 @@ import enum
 import functools
 import os
 import re
-import sysconfig
 from collections.abc import Sequence
 
 from spanheap.snapshot.row import Frame
@@ -78,6 +77,8 @@ def file_origin(filename: str) -> Origin:
 @functools.cache
 def _folders(*names: str) -> tuple[str, ...]:
     """Folders of this interpreter and of the user's site, as sys.path spells them and as they really are."""
+    import sysconfig  # a view's, not the service's, to pay for
+
     schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
     paths = {sysconfig.get_path(name, scheme) for name in names for scheme in schemes}
     return tuple(os.path.join(path, "") for path in paths | set(map(os.path.realpath, paths)))
