@@ -29,7 +29,8 @@ typedef enum { SH_HOOK_NONE, SH_HOOK_ESCAPE, SH_HOOK_CLASSIC } sh_hook_mode;
 typedef struct { float interval, share; } sh_rate;
 
 typedef struct {
-    int64_t left;                  /* GIL: bytes until the next OBJ/MEM sample. Hot: everything else here is not */
+    /* The hot line: what every small allocation touches. */
+    _Alignas(64) int64_t left;     /* GIL: bytes until the next OBJ/MEM sample */
     PyMemAllocatorEx pymalloc;     /* beneath OBJ and MEM, escape mode */
     _Atomic(const PyMemAllocatorEx *) raw;   /* beneath RAW */
     sh_rate left_rate;

@@ -61,6 +61,18 @@ static size_t index_home(const sh_live_table *t, const void *p) {
     return (sh_hash_address(p) * UINT64_C(0xD6E8FEB86659FD93)) >> (64 - t->index_bits);
 }
 
+/* Frees on other threads look at the filter meanwhile. A small one is written, since each page given back would be a fault in
+ * a hook later. */
+static void filter_clear(sh_live_table *t) {
+    size_t size = (size_t)1 << t->filter_bits;
+    if (size > (size_t)1 << 20) {
+        madvise((void *)t->filter, size, MADV_DONTNEED);
+        return;
+    }
+    _Atomic uint64_t *words = (_Atomic uint64_t *)(void *)t->filter;
+    for (size_t i = 0; i < size / sizeof *words; i++) atomic_store_explicit(&words[i], 0, memory_order_relaxed);
+}
+
 static void filter_add(sh_live_table *t, const void *p) {
     _Atomic uint8_t *count = &t->filter[sh_hash_address(p) >> (64 - t->filter_bits)];
     uint8_t n = atomic_load_explicit(count, memory_order_relaxed);
@@ -218,7 +230,7 @@ void sh_live_table_clear(sh_live_table *t) {
     sh_lock_acquire(&t->lock);
     if (t->high) {
         sh_pages_zero(t->index, sizeof *t->index << t->index_bits);
-        madvise((void *)t->filter, (size_t)1 << t->filter_bits, MADV_DONTNEED);   /* atomically, as its readers see it */
+        filter_clear(t);
     }
     for (uint32_t entry = 0; entry < t->high; entry++) t->samples[entry].state = SH_SAMPLE_FREE;
     t->unused_count = t->retired_count = t->live = t->high = 0;

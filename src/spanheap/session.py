@@ -50,7 +50,7 @@ class Session:
         self._started = time.monotonic()
         self._running = False
         self._dump_lock = threading.Lock()
-        self._ticker = Ticker(self.tick, options.tick) if options.tick is not None else None
+        self._ticker = Ticker(options.tick) if options.tick is not None else None
         self._ticks = 0
         self._longest_tick_s = 0.0
         self._attached = False
@@ -78,7 +78,7 @@ class Session:
             return
         self._ticking = True
         try:
-            self._ticker.start()
+            self._ticker.start(self.tick)
         except RuntimeError as error:   # no more threads: results are brought up to date when asked for
             logger.warning("spanheap: no tick thread (%s); profiling goes on", error)
 

@@ -18,18 +18,18 @@ class Ticker:
     What it raises is counted, and logged the first time.
     """
 
-    def __init__(self, tick: Callable[[float], None], interval: float) -> None:
-        self._tick = tick
+    def __init__(self, interval: float) -> None:
         self._interval = interval
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.cpu_s = 0.0
         self.errors = 0
 
-    def start(self) -> None:
+    def start(self, tick: Callable[[float], None]) -> None:
         """Again in the child of a fork, where the thread is gone and may have held the event."""
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="spanheap-tick", daemon=True)
+        # The thread alone holds on to tick (hence to the session): no cycle is left for the collector when it ends.
+        self._thread = threading.Thread(target=self._run, args=(tick,), name="spanheap-tick", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -39,12 +39,12 @@ class Ticker:
             self._thread.join()
         self._thread = None
 
-    def _run(self) -> None:
+    def _run(self, tick: Callable[[float], None]) -> None:
         stop = self._stop
         with _core.Muted():
             while not stop.wait(self._interval):
                 try:
-                    self._tick(time.time())
+                    tick(time.time())
                 except Exception:
                     self.errors += 1
                     if self.errors == 1:

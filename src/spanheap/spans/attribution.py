@@ -8,6 +8,7 @@ made. They are found here, and what the core then reads is compared with the pub
 from __future__ import annotations
 
 import contextvars
+import functools
 import gc
 import logging
 import sys
@@ -81,8 +82,9 @@ def _walk_mode() -> int:
     raise LookupError("the walk through the context disagrees with ContextVar.get")
 
 
+@functools.cache
 def bind() -> bool:
-    """Bind the core to OpenTelemetry's context. Returns whether spans can be read; if not, says so once in the log."""
+    """Bind the core to OpenTelemetry's context, once a process. Whether spans can be read; if not, the log says why."""
     from opentelemetry import context as otel_context
     from opentelemetry import trace
     from opentelemetry.trace import propagation
