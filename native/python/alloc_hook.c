@@ -148,7 +148,9 @@ static SH_COLD void raw_ran_out_in_hook(void *address, size_t size) {
     }
     uint32_t epoch = atomic_load_explicit(&hook.epoch, memory_order_acquire);
     if (self.epoch != epoch) {
-        sh_rng_seed(&self.rng, hook.seed ^ sh_hash_u64((uint64_t)(uintptr_t)&self) ^ epoch);
+        /* By order of arrival, not by address: a given seed then gives a single thread the same samples again. */
+        uint32_t ordinal = atomic_fetch_add_explicit(&hook.threads_seeded, 1, memory_order_relaxed);
+        sh_rng_seed(&self.rng, sh_hash_mix(hook.seed, ordinal + UINT64_C(1)));
         self.epoch = epoch;
         self.rate = (sh_rate){ hook.start_interval, 1.0f };
         self.left = sh_sampler_draw(&self.rng, (double)self.rate.interval) - (int64_t)(size | (size == 0));

@@ -39,6 +39,7 @@ typedef struct {
     _Atomic bool enabled;
     _Atomic uint32_t epoch;        /* a new one starts all countdowns anew: session start, fork */
     uint64_t seed;
+    _Atomic uint32_t threads_seeded;
     float start_interval;          /* published by epoch: for threads that cannot read the rate in force, for want of the GIL */
     PyInterpreterState *interpreter;
     uint32_t max_depth;

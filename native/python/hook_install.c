@@ -165,6 +165,7 @@ const char *sh_hook_start_with_gil(const sh_hook_options *options) {
     hook.max_depth = options->max_depth;
     hook.seed = options->profile.seed;
     sh_rng_seed(&hook.rng, hook.seed);
+    atomic_store_explicit(&hook.threads_seeded, 0, memory_order_relaxed);
     hook.start_interval = (float)options->profile.interval;
     hook.muted = hook.pending_overflow = hook.sampling_ns = 0;
     atomic_store_explicit(&hook.without_thread_state, 0, memory_order_relaxed);
@@ -183,6 +184,7 @@ const char *sh_hook_start_with_gil(const sh_hook_options *options) {
 void sh_hook_tick_with_gil(void) { sh_profile_tick(&hook.profile, sh_clock_ns(CLOCK_MONOTONIC) / 1000000000, drop_code); }
 
 void sh_hook_stop_with_gil(void) {
+    if (!hook.enabled) return;
     hook.enabled = false;
     close_window();
     windows_now = false;

@@ -136,6 +136,33 @@ def mark_start_span(code):
     sh_frames_mark_with_gil(NULL if code is None else <void *>code)
 
 
+cdef int start_span(span, context, parent, name) except -1:
+    global wake_up
+    cdef sh_span_start start
+    if wake_up is not None:
+        callback, wake_up = wake_up, None
+        callback()
+    if not isinstance(context, tuple) or not (parent is None or isinstance(parent, tuple)):
+        raise TypeError("a SpanContext is a tuple")
+    start.span_id = (<tuple>context)[1]
+    sh_trace_id_halves((<tuple>context)[0], &start.trace_high, &start.trace_low)
+    start.parent_span_id = 0 if parent is None or (<tuple>parent)[2] else <uint64_t>(<tuple>parent)[1]
+    start.start_ns = sh_clock_ns(CLOCK_REALTIME)
+    start.object = <void *>span
+    start.type = Py_TYPE(span)
+    start.name = sh_symbols_intern_with_gil(&the_profile.strings, name)
+    sh_hook_settle_with_gil(sh_span_table_start(&the_profile.spans, &start))
+    return 0
+
+
+cdef int end_span(context, name) except -1:
+    if not isinstance(context, tuple):
+        raise TypeError("a SpanContext is a tuple")
+    cdef uint64_t span_id = (<tuple>context)[1]
+    sh_span_table_end(&the_profile.spans, span_id, sh_symbols_intern_with_gil(&the_profile.strings, name))
+    return 0
+
+
 cdef class SpanProcessor:
     """Keeps the native table of active spans. An OpenTelemetry SpanProcessor by shape; one a provider, for the process's life.
 
@@ -144,24 +171,12 @@ cdef class SpanProcessor:
     cdef readonly uint64_t errors
 
     def on_start(self, span, parent_context=None):
-        global wake_up
-        cdef sh_span_start start
         if not sh_the_hook.enabled:
             return
-        try:
-            if wake_up is not None:
-                callback, wake_up = wake_up, None
-                callback()
-            context = span.context
-            parent = span.parent
-            start.span_id = context[1]
-            sh_trace_id_halves(context[0], &start.trace_high, &start.trace_low)
-            start.parent_span_id = 0 if parent is None or parent[2] else <uint64_t>parent[1]
-            start.start_ns = sh_clock_ns(CLOCK_REALTIME)
-            start.object = <void *>span
-            start.type = Py_TYPE(span)
-            start.name = sh_symbols_intern_with_gil(&the_profile.strings, span.name)
-            sh_hook_settle_with_gil(sh_span_table_start(&the_profile.spans, &start))
+        try:   # as the SDK keeps them: its properties cost as much as all the rest
+            start_span(span, span._context, span._parent, span._name)
+        except AttributeError:
+            self.on_start_of_another_sdk(span)
         except Exception:
             self.errors += 1
 
@@ -169,12 +184,24 @@ cdef class SpanProcessor:
         pass
 
     def on_end(self, span):
-        cdef uint64_t span_id
         if not sh_the_hook.enabled:
             return
         try:
-            span_id = span.context[1]
-            sh_span_table_end(&the_profile.spans, span_id, sh_symbols_intern_with_gil(&the_profile.strings, span.name))
+            end_span(span._context, span._name)
+        except AttributeError:
+            self.on_end_of_another_sdk(span)
+        except Exception:
+            self.errors += 1
+
+    cdef on_start_of_another_sdk(self, span):
+        try:
+            start_span(span, span.context, span.parent, span.name)
+        except Exception:
+            self.errors += 1
+
+    cdef on_end_of_another_sdk(self, span):
+        try:
+            end_span(span.context, span.name)
         except Exception:
             self.errors += 1
 
