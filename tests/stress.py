@@ -30,10 +30,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.trace import set_tracer_provider
+
+import spanheap
+
 ALLOCATORS = ("default", "malloc", "debug", "pymalloc_debug")
 ROUND_S = 30.0
 CHILD_S = 60       # a forked child that takes longer than this has deadlocked
-HANG_S = 120.0     # the same for a worker
+HANG_S = 90.0      # the same for a worker
 KEPT = 400         # objects a thread keeps at most
 
 
@@ -52,8 +58,6 @@ class Worker:
 
     def allocate(self, rng: random.Random, kept: list[object]) -> None:
         """Make something, keep some of it, let something else go."""
-        import numpy
-
         kind, n = rng.randrange(9), rng.choice((1, 20, 300, 5_000))
         if kind == 0:
             made: Any = []
@@ -147,8 +151,6 @@ class Worker:
 
     def child(self, rng: random.Random) -> int:
         """The life of a forked child."""
-        import spanheap
-
         signal.alarm(CHILD_S)
         faulthandler.cancel_dump_traceback_later()
         kept: list[object] = []
@@ -176,8 +178,6 @@ class Worker:
 
     def look(self, rng: random.Random) -> None:
         """Take snapshots and dumps of whatever runs, and collect garbage."""
-        import spanheap
-
         while self.running():
             time.sleep(rng.random() * 0.02)
             session = spanheap.current()
@@ -215,8 +215,6 @@ class Worker:
 
     def sessions(self, rng: random.Random) -> None:
         """Start and stop with options of all sorts, and check at each stop."""
-        import spanheap
-
         while self.running() and not self.failures:
             session = spanheap.start(
                 sample_interval=rng.choice((1, 10, 500, 10_000, 1 << 20)), max_samples=rng.choice((16, 100, 2_000, 8_192)),
@@ -241,9 +239,6 @@ class Worker:
 
     def run(self) -> int:
         """The whole worker; returns its exit status."""
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.trace import set_tracer_provider
-
         provider = TracerProvider()
         set_tracer_provider(provider)
         self.tracer = provider.get_tracer("stress")
@@ -283,15 +278,23 @@ def work(seconds: float, seed: int) -> int:
 def run_round(seconds: float, seed: int, allocator: str) -> tuple[int, Counter[str], str]:
     """Run one worker. Returns its exit status, its totals and its output."""
     command = [sys.executable, "-m", "tests.stress", "--seconds", str(seconds), "--seed", str(seed), "--worker"]
-    done = subprocess.run(
-        command, env=os.environ | {"PYTHONMALLOC": allocator}, cwd=Path(__file__).parents[1], check=False,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
-    )
+    with tempfile.TemporaryFile("w+", errors="replace") as output:   # no pipe: a hanging child would keep it open
+        worker = subprocess.Popen(
+            command, env=os.environ | {"PYTHONMALLOC": allocator}, cwd=Path(__file__).parents[1], start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
+        )
+        try:
+            status = worker.wait(seconds + 2 * HANG_S)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(worker.pid, signal.SIGKILL)   # its children too
+        output.seek(0)
+        text = output.read()
     totals: Counter[str] = Counter()
-    for line in done.stdout.splitlines():
+    for line in text.splitlines():
         if line.startswith("totals: "):
             totals.update({name: int(count) for name, count in (word.split("=") for word in line.split()[1:])})
-    return done.returncode, totals, done.stdout
+    return status, totals, text
 
 
 def main() -> int:

@@ -73,6 +73,12 @@ static void filter_clear(sh_live_table *t) {
     for (size_t i = 0; i < size / sizeof *words; i++) atomic_store_explicit(&words[i], 0, memory_order_relaxed);
 }
 
+void sh_live_table_prefetch(const sh_live_table *t, const void *address) {
+    __builtin_prefetch((const void *)&t->filter[sh_hash_address(address) >> (64 - t->filter_bits)], 1);
+    __builtin_prefetch(&t->index[index_home(t, address)], 1);
+    __builtin_prefetch(&t->samples[t->unused_count ? t->unused[t->unused_count - 1] : t->high], 1);
+}
+
 static void filter_add(sh_live_table *t, const void *p) {
     _Atomic uint8_t *count = &t->filter[sh_hash_address(p) >> (64 - t->filter_bits)];
     uint8_t n = atomic_load_explicit(count, memory_order_relaxed);

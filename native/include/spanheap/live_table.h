@@ -64,6 +64,9 @@ static inline bool sh_live_table_maybe(const sh_live_table *t, const void *p) {
     return atomic_load_explicit(&filter[sh_hash_address(p) >> (64 - bits)], memory_order_relaxed) != 0;
 }
 
+/* An insert at this address is near. */
+void sh_live_table_prefetch(const sh_live_table *t, const void *address);
+
 /* One use of one entry. */
 typedef struct { uint32_t entry, serial; } sh_sample_ref;
 
