@@ -38,7 +38,7 @@ import spanheap
 
 ALLOCATORS = ("default", "malloc", "debug", "pymalloc_debug")
 ROUND_S = 30.0
-CHILD_S = 60       # a forked child that takes longer than this has deadlocked
+CHILD_S = 30       # a forked child that takes longer than this has deadlocked
 HANG_S = 90.0      # the same for a worker
 KEPT = 400         # objects a thread keeps at most
 
@@ -151,8 +151,8 @@ class Worker:
 
     def child(self, rng: random.Random) -> int:
         """The life of a forked child."""
+        faulthandler.register(signal.SIGALRM, chain=True)   # where it hangs, then the end
         signal.alarm(CHILD_S)
-        faulthandler.cancel_dump_traceback_later()
         kept: list[object] = []
         for _ in range(20):
             self.allocate(rng, kept)
