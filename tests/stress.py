@@ -242,6 +242,7 @@ class Worker:
         provider = TracerProvider()
         set_tracer_provider(provider)
         self.tracer = provider.get_tracer("stress")
+        spanheap.start(tick=None).shutdown()   # valid() is of a profile that has been
         bodies = (self.churn, self.churn, self.tasks, self.exchange, self.forks, self.trace, self.look)
         threads = [
             threading.Thread(target=self.guarded, args=(body, self.seed + i), name=f"{body.__name__}-{i}")
