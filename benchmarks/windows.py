@@ -102,7 +102,7 @@ def allocate(count: int) -> None:
 
 
 def bias(rounds: int) -> None:
-    """Allocated bytes of released small blocks; the truth is what the always-on hook counts for the same work at interval 1/64."""
+    """Allocated bytes of released small blocks; the truth is what the hook, always on, counts at 1/64 of the interval."""
 
     def steady() -> None:
         allocate(400_000)

@@ -76,7 +76,8 @@ class Worker:
             made.append(made)   # for the collector
         elif kind == 5:
             scope: dict[str, Any] = {}
-            exec(compile(f"def made_{n}(a):\n    return [str(a), [a] * {n}]\nmade = made_{n}({n})", "<dropped>", "exec"), scope)
+            source = f"def made_{n}(a):\n    return [str(a), [a] * {n}]\nmade = made_{n}({n})"
+            exec(compile(source, "<dropped>", "exec"), scope)
             made = scope["made"]
         elif kind == 6:
             made = self.deep(rng.randrange(1, 400))
