@@ -53,6 +53,8 @@ class Worker:
         self.failures: list[str] = []
         self.folder = tempfile.mkdtemp(prefix="spanheap-stress-")
         self.tracer: Any = None
+        # CPython itself crashes when tracemalloc stops while a thread without the GIL waits inside it, as zlib's may.
+        self.without_gil = threading.Lock()
 
     # ------------------------------------------------------------ what the threads do
 
@@ -174,7 +176,8 @@ class Worker:
             time.sleep(rng.random() * 0.5)
             tracemalloc.start(rng.randrange(1, 5))
             time.sleep(rng.random() * 0.2)
-            tracemalloc.stop()
+            with self.without_gil:
+                tracemalloc.stop()
             self.totals["tracemallocs"] += 1
 
     def look(self, rng: random.Random) -> None:
@@ -187,7 +190,9 @@ class Worker:
             try:
                 if rng.random() < 0.3:
                     path = session.dump(self.folder)
-                    spanheap.open_dump(path).sites(3)
+                    with self.without_gil:
+                        dump = spanheap.open_dump(path)
+                    dump.sites(3)
                     path.unlink()
                     self.totals["dumps"] += 1
                 else:

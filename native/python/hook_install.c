@@ -10,12 +10,13 @@
 extern const char *_PyMem_GetCurrentAllocatorName(void);   /* exported, but its header moved to internal/ */
 #endif
 
-enum { DOMAINS = 3, MAX_INSTALLS = 16 };
+enum { DOMAINS = 3, MAX_BENEATH = 16 };
 static const PyMemAllocatorDomain domains[DOMAINS] = { PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM, PYMEM_DOMAIN_OBJ };
 
-/* What was beneath, one record an install, never reused: a thread may still be on its way through an older link. */
-static PyMemAllocatorEx beneath[MAX_INSTALLS];
-static unsigned installs;
+/* What was found beneath us. A record never changes: a thread may still be on its way through an older link. There are only so
+ * many allocators in a process (plain, debug, tracemalloc's, an extension's), however often they come and go. */
+static PyMemAllocatorEx beneath[MAX_BENEATH];
+static unsigned beneath_count;
 
 static bool pymalloc_known;             /* hook.pymalloc holds the functions of plain pymalloc */
 static sh_hook_mode mode[DOMAINS];
@@ -54,6 +55,14 @@ static void learn_pymalloc(void) {
 
 /* ------------------------------------------------------------------ install */
 
+static const PyMemAllocatorEx *record_beneath(const PyMemAllocatorEx *allocator) {
+    for (unsigned i = 0; i < beneath_count; i++)
+        if (memcmp(&beneath[i], allocator, sizeof *allocator) == 0) return &beneath[i];
+    if (beneath_count == MAX_BENEATH) return NULL;
+    beneath[beneath_count] = *allocator;
+    return &beneath[beneath_count++];
+}
+
 static bool install(int d) {
     PyMemAllocatorEx current, ours;
     PyMem_GetAllocator(domains[d], &current);
@@ -61,15 +70,14 @@ static bool install(int d) {
         sh_hook_fill_escape(&ours);
         mode[d] = SH_HOOK_ESCAPE;
     } else {
-        if (installs == MAX_INSTALLS) return false;
-        PyMemAllocatorEx *record = &beneath[installs++];
-        *record = current;
+        const PyMemAllocatorEx *record = record_beneath(&current);
+        if (!record) return false;
         if (domains[d] == PYMEM_DOMAIN_RAW) {
             atomic_store_explicit(&hook.raw, record, memory_order_release);
             sh_hook_fill_raw(&ours);
             mode[d] = SH_HOOK_ESCAPE;
         } else {
-            ours.ctx = record;
+            ours.ctx = (void *)record;
             sh_hook_fill_classic(&ours);
             mode[d] = SH_HOOK_CLASSIC;
         }
@@ -171,7 +179,7 @@ const char *sh_hook_start_with_gil(const sh_hook_options *options) {
     atomic_store_explicit(&hook.without_thread_state, 0, memory_order_relaxed);
     lost = 0;
     atomic_fetch_add_explicit(&hook.epoch, 1, memory_order_release);   /* publishes start_interval and seed */
-    if (!install_missing()) return "the allocators were replaced too often since it was first started";
+    if (!install_missing()) return "too many different allocators were put beneath it since it was first started";
     window_share = (float)options->window_share;
     windows_now = window_share < 1.0f && mode[1] == SH_HOOK_ESCAPE && mode[2] == SH_HOOK_ESCAPE;
     hook.window_end_ns = 0;

@@ -7,12 +7,14 @@ then never reach the hook: docs/sampling.md.)
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
 BYTES_HEADER = sys.getsizeof(b"")   # 33
 _TURNS = [None] * 600
+_INDEXES = list(range(20_000))   # made beforehand: an int is an allocation too
 
 
 class Site(NamedTuple):
@@ -28,31 +30,31 @@ class Site(NamedTuple):
 
 def fill_64_bytes(keep: list[object]) -> None:
     """Blocks that pymalloc serves itself."""
-    for i in range(len(keep)):
+    for i in itertools.islice(_INDEXES, len(keep)):
         keep[i] = bytes(64 - 33)
 
 
 def fill_1_kib(keep: list[object]) -> None:
     """Blocks that pass through pymalloc to RAW."""
-    for i in range(len(keep)):
+    for i in itertools.islice(_INDEXES, len(keep)):
         keep[i] = bytes(1024 - 33)
 
 
 def fill_64_kib(keep: list[object]) -> None:
     """Blocks of about one interval."""
-    for i in range(len(keep)):
+    for i in itertools.islice(_INDEXES, len(keep)):
         keep[i] = bytes(65536 - 33)
 
 
 def fill_4_mib(keep: list[object]) -> None:
     """Blocks that the C library maps: address space, not memory."""
-    for i in range(len(keep)):
+    for i in itertools.islice(_INDEXES, len(keep)):
         keep[i] = bytes((4 << 20) - 33)
 
 
 def fill_growing_lists(keep: list[object]) -> None:
     """Buffers that grow by realloc."""
-    for i in range(len(keep)):
+    for i in itertools.islice(_INDEXES, len(keep)):
         keep[i] = grow_list([])
 
 
@@ -65,7 +67,7 @@ def grow_list(grown: list[object]) -> list[object]:
 
 def fill_growing_bytearrays(keep: list[object]) -> None:
     """Buffers that grow by realloc, byte by byte."""
-    for i in range(len(keep)):
+    for i in itertools.islice(_INDEXES, len(keep)):
         keep[i] = grow_bytearray(bytearray())
 
 
@@ -78,7 +80,7 @@ def grow_bytearray(grown: bytearray) -> bytearray:
 
 def fill_dicts(keep: list[object]) -> None:
     """Tables that are replaced by larger ones."""
-    for i in range(len(keep)):
+    for i in itertools.islice(_INDEXES, len(keep)):
         keep[i] = grow_dict({})
 
 
