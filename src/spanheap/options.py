@@ -55,6 +55,10 @@ class Options:
         for name, kind in (("detect", LeakPolicy), ("dumps", DumpPolicy)):
             if not isinstance(getattr(self, name), (kind, type(None))):
                 raise TypeError(f"{name} must be a {kind.__name__} or None, not {getattr(self, name)!r}")
+        for name, method in (("tracer_provider", "get_tracer"), ("meter_provider", "get_meter")):
+            provider = getattr(self, name)
+            if provider is not None and not callable(getattr(provider, method, None)):
+                raise TypeError(f"{name} must be None or have {method}(), which {provider!r} has not")
         if self.recorder is not None:
             raise ValueError(f"recorder must be None: this version has no flight recorder (got {self.recorder!r})")
         seed = self.seed if self.seed is not None else int.from_bytes(os.urandom(8), "little")

@@ -68,10 +68,14 @@ class Session:
         if problem:
             raise SpanheapError(f"spanheap cannot start: {problem}")
         self._running = True
-        attribution.bind()
-        self._attached = providers.attach(o.tracer_provider)
-        gauges.attach(o.meter_provider)
-        self._ensure_ticking()
+        try:
+            attribution.bind()
+            self._attached = providers.attach(o.tracer_provider)
+            gauges.attach(o.meter_provider)
+            self._ensure_ticking()
+        except BaseException:
+            self.shutdown()   # nothing may stay on that nobody can stop
+            raise
 
     def _ensure_ticking(self) -> None:
         if self._ticker is None or self._ticking:
@@ -88,11 +92,11 @@ class Session:
         with _lock:
             if not self._running:
                 return
-            self._running = False
             if self._ticker is not None:
                 self._ticker.stop()
             with self._dump_lock:   # a dump that is being written reads the tables
                 _core.stop()
+            self._running = False   # last: a shutdown that is interrupted can be called again
             if _current is self:
                 _current = None
 

@@ -40,11 +40,11 @@ def test_the_way_of_hooking_follows_the_allocator_beneath(script: Script, enviro
             def live():
                 return sum(s.live_bytes for s in session.snapshot().sites() if any(f.function == "make" for f in s.stack))
             def make():
-                return [[bytes(n) for _ in range(1000)] for n in (30, 200, 1000, 20000)]
+                return [[bytes(n) for _ in range(200)] for n in (30, 200, 1000, 20000)]
             kept = make()
-            assert 21_230_000 < live() < 21_600_000, live()
+            assert 4_246_000 < live() < 4_320_000, live()
             del kept
-            assert live() < 10_000, live()
+            assert live() < 2_000, live()
             assert spanheap._core.valid()
             stats = session.stats()
             assert stats.hook_lost == stats.samples_replaced == 0, stats
@@ -123,41 +123,35 @@ def test_a_realloc_that_fails_keeps_its_sample(every_byte: spanheap.Session) -> 
     assert live_bytes(every_byte, "make") < before - 100_000
 
 
-@pytest.mark.parametrize("order", ["Tst", "Tts", "Sts", "SsT"])
-def test_tracemalloc_comes_and_goes(script: Script, order: str) -> None:
+@pytest.mark.parametrize(("order", "lost"), [("TSts", 1), ("TSst", 0), ("STts", 0), ("STst", 0)])
+def test_tracemalloc_comes_and_goes(script: Script, order: str, lost: int) -> None:
     """In any order of starts and stops: no crash, what is lost is found at the tick, and sampling goes on."""
-    # T, t: tracemalloc starts, stops. S, s: spanheap starts, stops. Whatever is missing is done before, or at the end.
+    # T, t: tracemalloc starts, stops. S, s: spanheap starts, stops.
     out = script(f"""
         import tracemalloc, spanheap
-        order = {order!r}
         def live():
             return sum(s.live_bytes for s in session.snapshot().sites() if any(f.function == "make" for f in s.stack))
         def make():
-            return [bytes(n) for n in (30, 300, 3_000, 30_000) for _ in range(500)]
-        lost = 0
-        for cycle in range(20):   # the allocators are hooked anew in each
-            kept = make()
-            for step in ("Tsts" if order[0] == "T" else "ST" + order[1:]).replace("Tsts", "TS" + order[1:]):
-                if step == "T": tracemalloc.start()
-                elif step == "t": tracemalloc.stop()
-                elif step == "S":
-                    session = spanheap.start(sample_interval=1, max_samples=1_000_000, adaptive=False, tick=None)
-                else:
-                    session.shutdown()
-                kept = [kept.pop() for _ in range(len(kept) // 2)] + make()
+            return [bytes(n) for n in (30, 300, 3_000, 30_000) for _ in range(50)]
+        def start():
+            global session
+            session = spanheap.start(sample_interval=1, max_samples=100_000, adaptive=False, tick=None)
+        steps = dict(T=tracemalloc.start, t=tracemalloc.stop, S=start, s=lambda: session.shutdown())
+        kept = make()
+        lost = []
+        for cycle in range(12):   # more often than hooks are remembered
+            for step in {order!r}:
+                steps[step]()
+                kept = kept[::2] + make()   # frees and makes, before the tick has looked
                 if spanheap.current():
                     session.force_flush()
-                    fresh = make()
-                    assert live() > 16_000_000, (cycle, step, live(), session.stats())
-                    fresh = kept = make()
+                    kept = make()
+                    assert 1_660_000 < live() < 1_700_000, (cycle, step, live(), session.stats())
                     assert spanheap._core.valid()
-                    lost = max(lost, session.stats().hook_lost)
-            tracemalloc.stop()
-            if spanheap.current():
-                session.shutdown()
-        print(lost)
+                    if step == "t": lost.append(session.stats().hook_lost)
+        print(max(lost, default=0))
     """)
-    assert int(out) == (1 if order == "Tts" else 0)
+    assert int(out) == lost
 
 
 def test_sampled_blocks_outlive_the_session(script: Script) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -82,8 +84,13 @@ def test_after_shutdown_results_are_refused_and_a_second_shutdown_is_harmless() 
 
 def test_a_start_that_fails_leaves_nothing_on() -> None:
     """What raises in start() must not leave a hook behind that nobody can stop."""
-    with pytest.raises(AttributeError):
-        spanheap.start(tick=None, meter_provider=object())  # type: ignore[arg-type]
+
+    class Broken:
+        def get_meter(self, *_arguments: object, **_options: object) -> object:
+            raise AttributeError("no meter")
+
+    with pytest.raises(AttributeError, match="no meter"):
+        spanheap.start(tick=None, meter_provider=Broken())  # type: ignore[arg-type]
     assert spanheap.current() is None
     assert not spanheap._core.running()
 
@@ -91,16 +98,17 @@ def test_a_start_that_fails_leaves_nothing_on() -> None:
 def test_an_interrupted_shutdown_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C while the tick thread is waited for leaves no session that can neither be used nor stopped."""
     session = spanheap.start(tick=1.0)
-    ticker: Any = session._ticker
-    stop = ticker.stop
+    [thread] = [t for t in threading.enumerate() if t.name == "spanheap-tick"]
 
     def interrupted() -> None:
-        monkeypatch.setattr(ticker, "stop", stop)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ticker, "stop", interrupted)
+    monkeypatch.setattr(thread, "join", interrupted)
     with pytest.raises(KeyboardInterrupt):
         session.shutdown()
+    monkeypatch.undo()
+    thread.join(10)
+    assert not thread.is_alive()
     session.shutdown()
     assert spanheap.current() is None
     assert not spanheap._core.running()
@@ -138,8 +146,6 @@ def test_a_full_table_drops_or_thins_and_says_so() -> None:
 
 def test_the_tick_thread_ticks_and_ends() -> None:
     """It is a daemon with a name of its own, and shutdown() waits for it."""
-    import threading
-    import time
 
     def tickers() -> list[threading.Thread]:
         return [t for t in threading.enumerate() if t.name == "spanheap-tick"]

@@ -131,6 +131,16 @@ def test_names_by_live_bytes() -> None:
     assert whole.by_root_name()[1].span_names == ["small", "gone"]
 
 
+def test_stacks_that_differ_in_a_library_are_one_line():
+    """by_line() adds up what lies below one line of the user's own, whatever the library did there."""
+    libraries = [Frame(f"step_{i}", "/usr/lib/python3.11/collections/__init__.py", i) for i in range(3)]
+    stacks = [(library, *A) for library in libraries]
+    found = snapshot(*(live(stack, live_bytes=1000.0) for stack in stacks), live(B, live_bytes=500.0)).by_line()
+    assert [(line.name, line.live_bytes, line.samples) for line in found] == [
+        ("remember (/srv/shop/orders.py:41)", 3000.0, 3), ("load (/srv/shop/products.py:12)", 500.0, 1),
+    ]
+
+
 def test_trace_ids_are_bounded() -> None:
     """A usage gives ten traces, those with most live bytes; by_trace gives all."""
     whole = snapshot(*(live(trace=trace, live_bytes=1000.0 + i) for i, trace in enumerate(TRACES)))

@@ -85,6 +85,13 @@ class HeapSnapshot:
         """At most n, one for each distinct stack, most live bytes (in a difference: most growth) first."""
         return usage.sites(self.rows, n)
 
+    def by_line(self) -> list[SpanUsage]:
+        """All memory by the line of the user's own code it was allocated below, most live bytes first.
+
+        Sites that differ only inside libraries are one line here; `name` is the application frame as text.
+        """
+        return usage.usages(self.rows, usage.line_of)
+
     def by_span_name(self) -> list[SpanUsage]:
         """All memory by the name of the span it was allocated for, most live bytes first."""
         return usage.usages(self.rows, operator.attrgetter("span_name"))

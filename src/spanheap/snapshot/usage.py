@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 
@@ -56,7 +57,7 @@ class Site(Estimate):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SpanUsage(Estimate):
-    """All memory allocated for one span name, local root, trace or thread.
+    """All memory allocated for one span name, local root, trace or thread, or below one line.
 
     Traces and threads are known of live memory only: by these, `allocated_*` leaves out what was released.
     """
@@ -126,6 +127,17 @@ def sites(rows: Sequence[Row], n: int | None = None) -> list[Site]:
         group.add(row)
     largest = sorted(sums.items(), key=lambda item: (-item[1].live_bytes, -item[1].allocated_bytes))
     return [group.site(stack) for stack, group in largest[:n]]
+
+
+@functools.lru_cache(maxsize=4096)
+def _line_of_stack(stack: tuple[Frame, ...]) -> str:
+    frame = application_frame(stack)
+    return str(frame) if frame else "<unknown>"
+
+
+def line_of(row: Row) -> str:
+    """The application frame of this row's stack, as text."""
+    return _line_of_stack(row.stack)
 
 
 def usages(rows: Iterable[Row], name: Callable[[Row], str]) -> list[SpanUsage]:
