@@ -78,7 +78,7 @@ class Session:
             raise
 
     def _ensure_ticking(self) -> None:
-        if self._ticker is None or self._ticking:
+        if self._ticker is None or self._ticking or not self._running:
             return
         self._ticking = True
         try:
@@ -96,6 +96,7 @@ class Session:
                 self._ticker.stop()
             with self._dump_lock:   # a dump that is being written reads the tables
                 _core.stop()
+            _core.set_wake_up(None)
             self._running = False   # last: a shutdown that is interrupted can be called again
             if _current is self:
                 _current = None
@@ -280,6 +281,8 @@ def _after_fork_in_child() -> None:
     if session is not None and session._running:
         session._dump_lock = threading.Lock()
         session._ticking = False
+        if session._ticker is not None:
+            session._ticker.forget()
         _core.set_wake_up(session._ensure_ticking)
 
 

@@ -25,8 +25,13 @@ class Ticker:
         self.cpu_s = 0.0
         self.errors = 0
 
+    def forget(self) -> None:
+        """In the child of a fork, where the thread is gone and may have held the event. start() begins anew."""
+        self._stop = threading.Event()
+        self._thread = None
+
     def start(self, tick: Callable[[float], None]) -> None:
-        """Again in the child of a fork, where the thread is gone and may have held the event."""
+        """Not while it runs."""
         self._stop = threading.Event()
         # The thread alone holds on to tick (hence to the session): no cycle is left for the collector when it ends.
         self._thread = threading.Thread(target=self._run, args=(tick,), name="spanheap-tick", daemon=True)

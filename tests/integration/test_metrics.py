@@ -1,0 +1,142 @@
+"""The gauges, as a metric reader sees them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+
+import spanheap
+
+BLOCK = 100_000
+INSTRUMENTS = {
+    "process.memory.usage": "By",
+    "spanheap.heap.live": "By",
+    "spanheap.heap.live_objects": "{object}",
+    "spanheap.heap.live_by_root": "By",
+    "spanheap.heap.allocated": "By",
+    "spanheap.span.active": "{span}",
+    "spanheap.sample.count": "{sample}",
+    "spanheap.profiler.memory": "By",
+    "spanheap.profiler.cpu.time": "s",
+}
+
+
+@pytest.fixture
+def reader() -> Iterator[InMemoryMetricReader]:
+    """A reader that collects when asked."""
+    yield InMemoryMetricReader()
+
+
+@pytest.fixture
+def meters(reader: InMemoryMetricReader) -> Iterator[MeterProvider]:
+    """A provider of its own for each test."""
+    provider = MeterProvider([reader])
+    yield provider
+    provider.shutdown()
+
+
+def collect(reader: InMemoryMetricReader) -> dict[str, Any]:
+    """The metrics of spanheap's scope by name."""
+    data = reader.get_metrics_data()
+    found = {}
+    for resource in data.resource_metrics if data else ():
+        for scope in resource.scope_metrics:
+            assert scope.scope.name == "spanheap"
+            found.update({metric.name: metric for metric in scope.metrics})
+    return found
+
+
+def value(metric: Any) -> float:
+    """The one value of a metric without attributes."""
+    [point] = metric.data.data_points
+    assert not point.attributes
+    return float(point.value)
+
+
+def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
+    """Names and units as docs/metrics.md lists them, figures as the snapshot has them."""
+    traces = TracerProvider()
+    with spanheap.profile(
+        sample_interval=1, max_samples=1_000_000, tick=None, meter_provider=meters, tracer_provider=traces
+    ) as session:
+        with traces.get_tracer("t").start_as_current_span("GET /"):
+            kept = [bytes(BLOCK) for _ in range(50)]
+            snapshot, metrics = session.snapshot(), collect(reader)
+        assert {name: metric.unit for name, metric in metrics.items()} == INSTRUMENTS
+        assert all(metric.description for metric in metrics.values())
+        assert value(metrics["spanheap.heap.live"]) == pytest.approx(snapshot.live_bytes, rel=0.1)
+        assert value(metrics["spanheap.heap.live"]) >= len(kept) * BLOCK
+        assert len(kept) <= value(metrics["spanheap.heap.live_objects"]) < len(kept) + 2_000
+        assert value(metrics["spanheap.heap.allocated"]) >= value(metrics["spanheap.heap.live"])
+        assert value(metrics["process.memory.usage"]) == pytest.approx(snapshot.rss_bytes, rel=0.2)
+        assert value(metrics["spanheap.span.active"]) == 1
+        assert value(metrics["spanheap.sample.count"]) >= 50
+        assert 10_000 < value(metrics["spanheap.profiler.memory"]) < 500e6
+        assert 0 < value(metrics["spanheap.profiler.cpu.time"]) < 60
+        roots = {
+            point.attributes["spanheap.root_span.name"]: point.value
+            for point in metrics["spanheap.heap.live_by_root"].data.data_points
+        }
+        assert roots["GET /"] == pytest.approx(len(kept) * BLOCK, rel=0.1)
+
+
+def test_root_names_are_bounded(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
+    """A service with a thousand span names does not become a thousand time series; nothing is left out of the sum."""
+    traces = TracerProvider()
+    tracer = traces.get_tracer("t")
+    with spanheap.profile(
+        sample_interval=1, max_samples=1_000_000, tick=None, meter_provider=meters, tracer_provider=traces
+    ):
+        kept = []
+        for i in range(200):
+            with tracer.start_as_current_span(f"GET /{i}"):
+                kept.append(bytes(10_000))
+        points = collect(reader)["spanheap.heap.live_by_root"].data.data_points
+    assert len(points) == 20
+    assert sum(point.value for point in points) >= 200 * 10_000
+    assert points[-1].attributes == {"spanheap.root_span.name": "<other>"}
+
+
+def test_nothing_is_reported_after_shutdown_and_a_second_session_reports_again(
+    reader: InMemoryMetricReader, meters: MeterProvider
+) -> None:
+    """Instruments cannot be taken back: they are silent while no session runs, and are not made twice."""
+    for _ in range(3):
+        with spanheap.profile(sample_interval=1, max_samples=100_000, tick=None, meter_provider=meters):
+            kept = bytes(BLOCK)
+            metrics = collect(reader)
+            assert set(metrics) == set(INSTRUMENTS)
+            assert value(metrics["spanheap.heap.live"]) >= BLOCK
+            del kept
+        assert collect(reader) == {}
+
+
+def test_resident_memory_is_not_reported_twice(
+    reader: InMemoryMetricReader, meters: MeterProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the system-metrics instrumentation reports the process's memory, spanheap leaves it to that."""
+    with spanheap.profile(sample_interval=1, max_samples=100_000, tick=None, meter_provider=meters):
+        assert "process.memory.usage" in collect(reader)
+        monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.system_metrics", None)
+        metrics = collect(reader)
+    assert set(metrics) == set(INSTRUMENTS) - {"process.memory.usage"}
+
+
+def test_counters_do_not_fall(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
+    """Not even while samples are thinned, when the past is estimated anew."""
+    with spanheap.profile(sample_interval=1, max_samples=64, tick=None, meter_provider=meters, seed=2) as session:
+        seen, kept = [], []
+        for i in range(10):
+            kept += [bytearray(1_000 * (i + 1)) for _ in range(50)]
+            metrics = collect(reader)
+            seen.append([value(metrics[name]) for name in (
+                "spanheap.heap.allocated", "spanheap.sample.count", "spanheap.profiler.cpu.time")])
+        assert session.stats().rate_raised > 0
+    for before, after in zip(seen, seen[1:], strict=False):
+        assert all(a >= b for a, b in zip(after, before, strict=True))
