@@ -151,10 +151,10 @@ class Session:
         `path`: a file (`{pid}` is filled in) or a directory; by default a new file in `$XDG_STATE_HOME/spanheap` or the
         temporary directory. The file is complete or absent, mode 0600. Raises DumpError.
         """
-        from spanheap.dumps import description, writer  # only a service that dumps pays for their imports
-
         self._require_running()
         with self._dump_lock, _core.Muted():
+            from spanheap.dumps import description, writer  # only a service that dumps pays for their imports
+
             self._name_threads()
             target = writer.target_path(path)
             capture = _core.Capture()

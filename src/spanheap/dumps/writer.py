@@ -42,7 +42,10 @@ def target_path(path: str | os.PathLike[str] | None) -> Path:
     if path is None:
         return default_directory() / name
     target = Path(os.fspath(path).replace("{pid}", str(os.getpid())))
-    return target / name if target.is_dir() else target
+    try:
+        return target / name if target.is_dir() else target
+    except OSError as error:   # a parent that may not be entered; newer Pythons say "no directory"
+        raise _failed(target, error) from error
 
 
 def _failed(path: Path, error: OSError) -> DumpError:
