@@ -54,8 +54,8 @@ def left_in(folder: Path) -> list[str]:
 
 def test_a_dump_says_what_the_snapshot_says(session: spanheap.Session, leak: list[bytes], tmp_path: Path) -> None:
     """Totals, span names, roots and traces agree; pprof's values are whole numbers, hence the tolerance."""
-    snapshot = session.snapshot()
-    dump = spanheap.open_dump(session.dump(tmp_path / "heap.pb.gz"))
+    snapshot, path = session.snapshot(), session.dump(tmp_path / "heap.pb.gz")   # nothing in between: not even an import
+    dump = spanheap.open_dump(path)
     assert snapshot.live_bytes == pytest.approx(len(leak) * BLOCK, rel=0.15)
     assert dump.live_bytes == pytest.approx(snapshot.live_bytes, rel=0.01)
     assert dump.sites(1)[0].live_objects == pytest.approx(snapshot.sites(1)[0].live_objects, rel=0.01)
