@@ -22,6 +22,8 @@ import pytest
 from spanheap.demo.growth import Growth
 from spanheap.demo.terminal import Terminal
 
+pytestmark = pytest.mark.no_sanitizer(reason="it measures shares, rates and times")
+
 MARK = "SPANHEAP_TEST_MARK"   # inherited by every descendant, and readable in /proc
 
 

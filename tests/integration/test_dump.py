@@ -64,7 +64,8 @@ def test_a_dump_says_what_the_snapshot_says(session: spanheap.Session, leak: lis
         largest = [(u.name, u.live_bytes) for u in getattr(snapshot, view)()[:5]]
         written = {u.name: u.live_bytes for u in getattr(dump, view)()}
         for name, size in largest:
-            assert written[name] == pytest.approx(size, rel=0.01, abs=1_000)
+            if name and not name.startswith("<"):   # what has no span goes on meanwhile
+                assert written[name] == pytest.approx(size, rel=0.01, abs=1_000)
     assert dump.sites(1)[0].application_frame == snapshot.sites(1)[0].application_frame
     assert dump.period == 100_000
 

@@ -21,8 +21,8 @@ def _stress(seconds: float) -> None:
 
 
 def test_a_slice_of_the_stress_run_ends_well() -> None:
-    """Ten seconds of threads, tasks, forks, tracemalloc, snapshots and restarts: no crash, tables valid."""
-    _stress(10)
+    """Five seconds of threads, tasks, forks, tracemalloc, snapshots and restarts: no crash, tables valid."""
+    _stress(5)
 
 
 @pytest.mark.long
