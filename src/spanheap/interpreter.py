@@ -12,6 +12,17 @@ OLDEST = (3, 10)
 NEWEST = (3, 13)
 
 
+def _in_subinterpreter() -> bool:
+    """Asked before the extension is loaded: it can be loaded by one interpreter only, and must be by the main one."""
+    for name in ("_interpreters", "_xxsubinterpreters"):   # CPython 3.13; before
+        try:
+            interpreters = importlib.import_module(name)
+            return bool(interpreters.get_current() != interpreters.get_main())
+        except (ImportError, AttributeError):
+            continue
+    return False
+
+
 def _reason() -> str | None:
     version = sys.version_info[:2]
     name = sys.implementation.name
@@ -23,6 +34,8 @@ def _reason() -> str | None:
         return "it knows CPython {}.{} to {}.{}, and this is {}.{}".format(*OLDEST, *NEWEST, *version)
     if not sys.platform.startswith("linux"):
         return f"it is made for Linux, and this is {sys.platform}"
+    if _in_subinterpreter():
+        return "it profiles a process from the main interpreter, and this is a subinterpreter"
     if importlib.util.find_spec("spanheap._core") is None:
         return (
             "its extension module is not compiled here; run `pip install .` in the source tree "

@@ -48,6 +48,8 @@ class Options:
         _number("span_capacity", self.span_capacity, 1, 1 << 22)
         _number("span_ttl", self.span_ttl, 0, 1e9, whole=False)
         _number("pause_budget_ms", self.pause_budget_ms, 0, 60_000, whole=False)
+        if not isinstance(self.adaptive, bool):
+            raise TypeError(f"adaptive must be True or False, not {self.adaptive!r}")
         if self.tick is not None:
             _number("tick", self.tick, 0.01, 3600, whole=False)
         if self.seed is not None:

@@ -76,7 +76,7 @@ def test_the_comments_join_the_dump_with_traces(session: spanheap.Session, leak:
     known = dump.metadata
     assert (known["service.name"], known["service.version"], known["k8s.pod.name"]) == ("shop", "1.2", "shop-7f")
     assert known["reason"] == "a test of lines" and known["process.pid"] == str(os.getpid())
-    assert int(known["active_spans"]) == 12 and int(known["rss_bytes"]) > len(leak) * BLOCK
+    assert int(known["active_spans"]) == 12 and int(known["rss_bytes"]) > 1_000_000
     assert known["attribution"] == "on"
     oldest = [value for key, value in known.items() if key.startswith("oldest_active_trace.")]
     largest = [value for key, value in known.items() if key.startswith("top_live_trace.")]

@@ -208,7 +208,7 @@ def test_a_subinterpreter_is_refused_and_does_no_harm(script: Script) -> None:
 def test_interpreters_with_their_own_gil_do_not_confuse_the_check_of_the_hook(script: Script) -> None:
     """They allocate while the tick looks whether the hook is in place: it must not be installed on top of itself."""
     out = script("""
-        import os, sys, threading, spanheap
+        import os, sys, threading, time, spanheap
         if sys.version_info >= (3, 13):
             import _interpreters as interpreters
             other = interpreters.create("isolated")
@@ -218,15 +218,17 @@ def test_interpreters_with_their_own_gil_do_not_confuse_the_check_of_the_hook(sc
         else:
             import _xxsubinterpreters as interpreters   # they share the GIL here
             other = interpreters.create()
-        code = "for _ in range(20):\\n  l = []\\n  for i in range(5000): l.append(i) if i % 60 else l.clear()"
         with spanheap.profile(tick=None) as session:
-            stop = threading.Event()
+            started, stop = threading.Event(), threading.Event()
             def allocate():
                 while not stop.is_set():
-                    interpreters.run_string(other, code)
+                    interpreters.run_string(other, "for i in range(100_000):\\n  [].append(i)")
+                    started.set()
             thread = threading.Thread(target=allocate)
             thread.start()
-            for _ in range(3_000):
+            started.wait()
+            end = time.monotonic() + 1.5
+            while time.monotonic() < end:
                 session.tick(0.0)
             stop.set()
             thread.join()

@@ -27,7 +27,7 @@ class Dump(HeapSnapshot):
         self.path = path
         self.comments = profile.comments
         matches = map(METADATA.fullmatch, profile.comments)
-        self.metadata = {match[1]: match[2] for match in matches if match}
+        self.metadata: dict[str, str] = {match[1]: match[2] for match in matches if match}
         self.period = profile.period   # mean bytes between samples
         rss = self.metadata.get("rss_bytes", "")
         super().__init__(

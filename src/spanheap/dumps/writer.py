@@ -41,7 +41,7 @@ def target_path(path: str | os.PathLike[str] | None) -> Path:
     name = f"spanheap-{os.getpid()}-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{os.urandom(3).hex()}.pb.gz"
     if path is None:
         return default_directory() / name
-    target = Path(os.fspath(path).replace("{pid}", str(os.getpid())))
+    target = Path(os.fsdecode(path).replace("{pid}", str(os.getpid())))
     try:
         return target / name if target.is_dir() else target
     except OSError as error:   # a parent that may not be entered; newer Pythons say "no directory"
@@ -54,7 +54,7 @@ def _failed(path: Path, error: OSError) -> DumpError:
 
 def write(capture: _core.Capture, target: Path, comments: list[str], duration_s: float) -> Path:
     """Write the capture to target. Raises DumpError; the target is then as it was."""
-    temporary = target.with_name(f".{target.name}.{os.urandom(4).hex()}.tmp")
+    temporary = target.with_name(f".spanheap-{os.urandom(8).hex()}.tmp")   # short: the target's name may be a long one
     program = os.path.basename(sys.argv[0] if sys.argv and sys.argv[0] else sys.executable or "python")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -71,10 +71,12 @@ def write(capture: _core.Capture, target: Path, comments: list[str], duration_s:
         finally:
             os.close(fd)
         os.replace(temporary, target)
-    except OSError as error:
+    except BaseException as error:   # an interrupt leaves nothing behind either
         with contextlib.suppress(OSError):
             os.unlink(temporary)
-        raise _failed(target, error) from error
+        if isinstance(error, OSError):
+            raise _failed(target, error) from error
+        raise
     _sync_directory(target.parent)
     return target
 

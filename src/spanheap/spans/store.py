@@ -31,5 +31,5 @@ class SpanStore:
         now = time.time_ns()
         return [
             ActiveSpan(trace_id, span_id, name, root_name, (now - start_ns) / 1e9)
-            for trace_id, span_id, name, root_name, start_ns in _core.active_spans(n)
+            for trace_id, span_id, name, root_name, start_ns in _core.active_spans(min(n, 0xFFFFFFFF))
         ]
