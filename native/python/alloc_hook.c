@@ -7,7 +7,7 @@
 sh_hook sh_the_hook;
 #define hook sh_the_hook
 
-enum { MAX_PENDING = 8, START_SPAN_DEPTH = 16, TIMED_EVERY = 16 };
+enum { MAX_PENDING = 32, START_SPAN_DEPTH = 16, TIMED_EVERY = 16 };
 
 /* No destructors: frees that come after a thread's teardown still find its zeroed or last state. */
 typedef struct {
@@ -50,6 +50,12 @@ static void pend_in_hook(sh_sample_ref sample, const void *frame) {
     for (uint32_t i = 0; i < self.pending_count; i++)
         if (self.pending[i].frame == frame) self.pending[kept++] = self.pending[i];
     self.pending_count = kept;
+    if (kept == MAX_PENDING) {   /* those released meanwhile need no span */
+        kept = 0;
+        for (uint32_t i = 0; i < MAX_PENDING; i++)
+            if (sh_live_table_is_live(&hook.profile.live, self.pending[i].sample)) self.pending[kept++] = self.pending[i];
+        self.pending_count = kept;
+    }
     if (kept == MAX_PENDING) {
         hook.pending_overflow++;
         return;
@@ -170,7 +176,8 @@ static SH_COLD void raw_ran_out_in_hook(void *address, size_t size) {
 }
 
 static inline bool raw_runs_out_in_hook(size_t size) {
-    if (atomic_load_explicit(&hook.quiet, memory_order_relaxed)) return false;
+    /* An interpreter with a GIL of its own may be quiet while this thread probes. */
+    if (atomic_load_explicit(&hook.quiet, memory_order_relaxed)) return SH_UNLIKELY(self.probe != PROBE_NONE);
     self.left -= (int64_t)(size | (size == 0));   /* a block of no bytes is drawn, and weighed, as one byte */
     return SH_UNLIKELY(self.left < 0) || SH_UNLIKELY(self.epoch != atomic_load_explicit(&hook.epoch, memory_order_relaxed));
 }

@@ -153,6 +153,14 @@ bool sh_live_table_remove(sh_live_table *t, const void *address, sh_sample_ref *
     return found;
 }
 
+bool sh_live_table_is_live(sh_live_table *t, sh_sample_ref ref) {
+    sh_lock_acquire(&t->lock);
+    bool live = ref.entry < t->high && t->samples[ref.entry].serial == ref.serial
+        && t->samples[ref.entry].state == SH_SAMPLE_LIVE;
+    sh_lock_release(&t->lock);
+    return live;
+}
+
 void sh_live_table_retire_all(sh_live_table *t) {
     sh_lock_acquire(&t->lock);
     for (uint32_t entry = 0; entry < t->high; entry++)

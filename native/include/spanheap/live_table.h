@@ -78,6 +78,8 @@ static inline bool sh_live_table_has_room(const sh_live_table *t) { return t->un
 bool sh_live_table_remove(sh_live_table *t, const void *address, sh_sample_ref *removed);
 /* Retires all live entries: their frees may have been missed. */
 void sh_live_table_retire_all(sh_live_table *t);
+/* Still the same sample, and live. (Its release on a thread without the GIL may be seen a moment later.) */
+bool sh_live_table_is_live(sh_live_table *t, sh_sample_ref ref);
 /* Takes back a remove whose entry is still retired (a realloc that failed). */
 void sh_live_table_restore(sh_live_table *t, sh_sample_ref removed);
 

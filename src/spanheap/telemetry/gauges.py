@@ -64,8 +64,8 @@ def attach(provider: Any | None) -> None:
         provider = metrics.get_meter_provider()
     if provider in _attached:
         return
-    _attached[provider] = True
     meter = provider.get_meter("spanheap", __version__, schema_url=SCHEMA_URL)
+    _attached[provider] = True
     reading = _Reading()
     Observation = metrics.Observation
 
