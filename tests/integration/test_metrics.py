@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import Gauge, InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 
 import spanheap
 
 BLOCK = 100_000
-INSTRUMENTS = {
-    "process.memory.usage": "By",
-    "spanheap.heap.live": "By",
-    "spanheap.heap.live_objects": "{object}",
-    "spanheap.heap.live_by_root": "By",
-    "spanheap.heap.allocated": "By",
-    "spanheap.span.active": "{span}",
-    "spanheap.sample.count": "{sample}",
-    "spanheap.profiler.memory": "By",
-    "spanheap.profiler.cpu.time": "s",
-}
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+
+
+def listed() -> dict[str, tuple[str, str]]:
+    """What the page says: name -> (kind, unit)."""
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| `([^`]+)` \|", PAGE.read_text(), re.MULTILINE)
+    return {name: (kind, unit) for name, kind, unit in rows}
+
+
+def kind_of(metric: Any) -> str:
+    """In the words of the page."""
+    if isinstance(metric.data, Gauge):
+        return "observable gauge"
+    return "observable counter" if metric.data.is_monotonic else "observable up-down counter"
 
 
 @pytest.fixture
@@ -60,7 +65,7 @@ def value(metric: Any) -> float:
 
 
 def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
-    """Names and units as docs/metrics.md lists them, figures as the snapshot has them."""
+    """Names, kinds and units as docs/metrics.md lists them, figures as the snapshot has them."""
     traces = TracerProvider()
     with spanheap.profile(
         sample_interval=1, max_samples=1_000_000, tick=None, meter_provider=meters, tracer_provider=traces
@@ -68,7 +73,7 @@ def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader
         with traces.get_tracer("t").start_as_current_span("GET /"):
             kept = [bytes(BLOCK) for _ in range(50)]
             snapshot, metrics = session.snapshot(), collect(reader)
-        assert {name: metric.unit for name, metric in metrics.items()} == INSTRUMENTS
+        assert {name: (kind_of(metric), metric.unit) for name, metric in metrics.items()} == listed()
         assert all(metric.description for metric in metrics.values())
         assert value(metrics["spanheap.heap.live"]) == pytest.approx(snapshot.live_bytes, rel=0.1)
         assert value(metrics["spanheap.heap.live"]) >= len(kept) * BLOCK
@@ -111,7 +116,7 @@ def test_nothing_is_reported_after_shutdown_and_a_second_session_reports_again(
         with spanheap.profile(sample_interval=1, max_samples=100_000, tick=None, meter_provider=meters):
             kept = bytes(BLOCK)
             metrics = collect(reader)
-            assert set(metrics) == set(INSTRUMENTS)
+            assert set(metrics) == set(listed())
             assert value(metrics["spanheap.heap.live"]) >= BLOCK
             del kept
         assert collect(reader) == {}
@@ -125,7 +130,7 @@ def test_resident_memory_is_not_reported_twice(
         assert "process.memory.usage" in collect(reader)
         monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.system_metrics", None)
         metrics = collect(reader)
-    assert set(metrics) == set(INSTRUMENTS) - {"process.memory.usage"}
+    assert set(metrics) == set(listed()) - {"process.memory.usage"}
 
 
 def test_counters_do_not_fall(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
