@@ -82,8 +82,11 @@ def test_the_comments_join_the_dump_with_traces(session: spanheap.Session, leak:
     largest = [value for key, value in known.items() if key.startswith("top_live_trace.")]
     assert len(oldest) == len(largest) == 10
     assert re.fullmatch(r"[0-9a-f]{32} age_s=\d+\.\d{3} span_name='active 0' root_span_name='active 0'", oldest[0])
-    expected = [usage.name for usage in session.snapshot().by_trace() if usage.name][:10]
-    assert [line.split()[0] for line in largest] == expected
+    # Traces with as many samples are as large: their order is open.
+    traces = {usage.name: usage.live_bytes for usage in session.snapshot().by_trace()}
+    named = [line.split()[0] for line in largest]
+    assert len(set(named)) == 10
+    assert min(traces[name] for name in named) >= 0.99 * max(size for name, size in traces.items() if name not in named)
     assert "span_name='query' root_span_name='GET /leak'" in largest[0]
     sizes = [int(line.split("live_bytes=")[1].split()[0]) for line in largest]
     assert sizes == sorted(sizes, reverse=True)
