@@ -159,7 +159,8 @@ static SH_COLD void raw_ran_out_in_hook(void *address, size_t size) {
     if (self.epoch != epoch) {
         /* By order of arrival, not by address: a given seed then gives a single thread the same samples again. */
         uint32_t ordinal = atomic_fetch_add_explicit(&hook.threads_seeded, 1, memory_order_relaxed);
-        sh_rng_seed(&self.rng, sh_hash_mix(hook.seed, ordinal + UINT64_C(1)));
+        /* Mixed twice: one mix begins with seed ^ ordinal, which gives neighbouring seeds each other's streams. */
+        sh_rng_seed(&self.rng, sh_hash_mix(sh_hash_mix(0, hook.seed), ordinal + UINT64_C(1)));
         self.epoch = epoch;
         self.rate = (sh_rate){ hook.start_interval, 1.0f };
         self.left = sh_sampler_draw(&self.rng, (double)self.rate.interval) - (int64_t)(size | (size == 0));
