@@ -1,4 +1,4 @@
-"""What each allocation pays. Target: at most 2.5 % of any workload, see the overhead section of docs/sampling.md."""
+"""What each allocation pays. Target: at most 2.5 % of any workload."""
 
 from __future__ import annotations
 

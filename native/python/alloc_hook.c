@@ -68,7 +68,7 @@ static void record_in_hook(PyThreadState *tstate, const void *address, size_t si
     sh_profile *p = &hook.profile;
     sh_live_table_prefetch(&p->live, address);   /* cold lines, wanted after the walk */
     /* One sample in 16 is timed for all: two readings of the clock are a tenth of a sample. */
-    bool timed = p->counters.recorded % TIMED_EVERY == 0;
+    bool timed = hook.samples_begun++ % TIMED_EVERY == 0;
     int64_t start_ns = sh_clock_ns(timed ? CLOCK_MONOTONIC : CLOCK_MONOTONIC_COARSE);
     sh_frame frames[SH_MAX_DEPTH];
     sh_frames_walk walk = sh_frames_walk_in_hook(tstate, frames, hook.max_depth);

@@ -45,7 +45,7 @@ typedef struct {
     uint32_t max_depth;
     int64_t window_end_ns;         /* 0: OBJ/MEM are hooked all the time */
     _Atomic uint64_t without_thread_state;   /* RAW samples that could not be taken */
-    uint64_t muted, pending_overflow, sampling_ns;
+    uint64_t muted, pending_overflow, samples_begun, sampling_ns;
     sh_profile profile;
 } sh_hook;
 

@@ -191,7 +191,7 @@ const char *sh_hook_start_with_gil(const sh_hook_options *options) {
     sh_rng_seed(&hook.rng, hook.seed);
     atomic_store_explicit(&hook.threads_seeded, 0, memory_order_relaxed);
     hook.start_interval = (float)options->profile.interval;
-    hook.muted = hook.pending_overflow = hook.sampling_ns = 0;
+    hook.muted = hook.pending_overflow = hook.samples_begun = hook.sampling_ns = 0;
     atomic_store_explicit(&hook.without_thread_state, 0, memory_order_relaxed);
     lost = 0;
     atomic_fetch_add_explicit(&hook.epoch, 1, memory_order_release);   /* publishes start_interval and seed */

@@ -34,7 +34,7 @@ uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames) {
     for (uint32_t id = 1; id < p->stacks.high && p->stacks.unresolved && done < max_frames; id++) {
         if (!p->stacks.stacks[id].used || p->stacks.stacks[id].resolved) continue;
         for (uint32_t i = 0; i < p->stacks.stacks[id].depth; i++) {
-            /* Looked up anew each time: encoding a name may allocate, hence sample, hence move nothing but add stacks. */
+            /* Looked up anew each time: encoding a name may allocate, and an allocation may be sampled and add a stack. */
             sh_frame frame = p->stacks.frames[p->stacks.stacks[id].first_frame + i];
             uint32_t location = resolve_frame(p, &frame);
             p->stacks.frames[p->stacks.stacks[id].first_frame + i].location = location;

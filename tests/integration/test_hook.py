@@ -296,3 +296,20 @@ def test_threads_with_small_stacks_can_be_sampled(script: Script) -> None:
             for thread in threads: thread.join()
         print("fine")
     """) == "fine\n"
+
+
+def ask_for_made_up_names(turns: int) -> None:
+    """What a dispatcher does: an attribute whose name is made for the occasion, and dropped."""
+    verb = "GET"
+    for _ in range(turns):
+        hasattr(ask_for_made_up_names, "do_" + verb)
+
+
+def test_sampled_names_do_not_stay_in_the_method_cache() -> None:
+    """CPython keeps attribute names by their address; a sampled one, which stands elsewhere, must not stay for that."""
+    with spanheap.profile(sample_interval=2048, tick=None, seed=1) as session:
+        ask_for_made_up_names(200_000)
+        made = [row for row in session.snapshot().rows
+                if row.stack and row.stack[0].function.endswith("ask_for_made_up_names")]
+    assert sum(row.allocated_objects for row in made) > 100_000   # they were sampled
+    assert sum(row.samples for row in made) <= 3
