@@ -80,7 +80,7 @@ static void record_in_hook(PyThreadState *tstate, const void *address, size_t si
     sh_sample sample = {
         .address = address, .size = size, .interval = rate.interval, .share = rate.share, .stack = stack,
         .span = walk.marked_frame ? SH_SPAN_STARTING : sh_context_span_in_hook(tstate, &p->spans),
-        .thread = thread_slot_in_hook(), .born_s = (uint32_t)(start_ns / 1000000000),
+        .thread = thread_slot_in_hook(), .labels = sh_context_labels_in_hook(tstate), .born_s = (uint32_t)(start_ns / 1000000000),
     };
     sh_sample_ref ref;
     if (sh_profile_record_in_hook(p, &sample, &ref) && walk.marked_frame) pend_in_hook(ref, walk.marked_frame);
@@ -94,6 +94,8 @@ void sh_hook_settle_with_gil(uint32_t span) {
         if (self.pending[i].frame == frame) sh_profile_retag(&hook.profile, self.pending[i].sample, span);
     self.pending_count = 0;   /* what remains was made for spans that never started: it keeps SH_SPAN_STARTING, "<unsampled>" */
 }
+
+bool sh_hook_has_pending(void) { return self.pending_count != 0; }
 
 /* Both countdowns are made to run out, and are left as if nothing had been counted. */
 static int64_t left_before_probe, self_left_before_probe;

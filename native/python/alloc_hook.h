@@ -46,6 +46,7 @@ typedef struct {
     int64_t window_end_ns;         /* 0: OBJ/MEM are hooked all the time */
     _Atomic uint64_t without_thread_state;   /* RAW samples that could not be taken */
     uint64_t muted, pending_overflow, samples_begun, sampling_ns;
+    sh_label_table labels;
     sh_profile profile;
 } sh_hook;
 
@@ -60,6 +61,8 @@ void sh_hook_fill_raw(PyMemAllocatorEx *allocator);
 void sh_hook_draw_with_gil(void);
 /* A span has started on this thread, in this slot: pending samples of its start_span call belong to it, older ones to none. */
 void sh_hook_settle_with_gil(uint32_t span);
+/* There are such samples. */
+bool sh_hook_has_pending(void);
 /* Between these two, an allocation of this thread that arrives at our RAW hook (or at OBJ's and MEM's) is noticed, not sampled. */
 void sh_hook_probe_begin(bool raw);
 bool sh_hook_probe_end(void);

@@ -18,6 +18,7 @@ static struct {
     PyObject *var, *key, *invalid_span;
     PyTypeObject *non_recording;
     uint32_t var_hash;
+    struct { PyObject *var; PyTypeObject *type; size_t offset; uint32_t var_hash; } labels;
 } config;
 
 static void replace(PyObject **slot, PyObject *value) {
@@ -45,17 +46,29 @@ int sh_context_bind_with_gil(PyObject *var, PyObject *key, PyObject *non_recordi
         PyErr_SetString(PyExc_TypeError, "expected OpenTelemetry's ContextVar and the type of its non-recording spans");
         return -1;
     }
-    config.mode = SH_CONTEXT_OFF;   /* nothing half-bound is ever used */
-    replace(&config.var, var);
+    replace(&config.var, NULL);   /* nothing half-bound is ever used */
     replace(&config.key, key);
     replace((PyObject **)&config.non_recording, non_recording_type);
     replace(&config.invalid_span, invalid_span);
     config.var_hash = fold_hash(((PyContextVar *)var)->var_hash);
+    replace(&config.var, var);
     return 0;
 }
 
-void sh_context_set_mode_with_gil(sh_context_mode mode) { config.mode = config.var ? mode : SH_CONTEXT_OFF; }
-sh_context_mode sh_context_get_mode(void) { return config.mode; }
+int sh_context_bind_labels_with_gil(PyObject *var, PyObject *type, size_t offset) {
+    if (!PyContextVar_CheckExact(var) || !PyType_Check(type)) {
+        PyErr_SetString(PyExc_TypeError, "expected the ContextVar of the labels and the type of its values");
+        return -1;
+    }
+    config.labels.var_hash = fold_hash(((PyContextVar *)var)->var_hash);
+    config.labels.offset = offset;
+    replace((PyObject **)&config.labels.type, type);
+    replace(&config.labels.var, var);
+    return 0;
+}
+
+void sh_context_set_mode_with_gil(sh_context_mode mode) { config.mode = mode; }
+sh_context_mode sh_context_get_mode(void) { return config.var ? config.mode : SH_CONTEXT_OFF; }
 
 /* ------------------------------------------------------------------ the two walks; both return a borrowed value or NULL */
 
@@ -113,8 +126,8 @@ static PyObject *find_in_hook(PyThreadState *tstate, PyObject *var, uint32_t has
 
 /* ------------------------------------------------------------------ the span */
 
-uint32_t sh_context_span_in_hook(PyThreadState *tstate, const sh_span_table *spans) {
-    if (config.mode == SH_CONTEXT_OFF) return SH_SPAN_NONE;
+uint32_t sh_context_span_in_hook(PyThreadState *tstate, sh_span_table *spans) {
+    if (config.mode == SH_CONTEXT_OFF || !config.var) return SH_SPAN_NONE;
     PyObject *context = find_in_hook(tstate, config.var, config.var_hash, config.mode);
     if (!context || !PyDict_Check(context)) return SH_SPAN_NONE;
     /* Never a look-up by key: with equal hashes it would run __eq__, Python code, inside an allocation. */
@@ -123,8 +136,21 @@ uint32_t sh_context_span_in_hook(PyThreadState *tstate, const sh_span_table *spa
     for (int i = 0; i < MAX_CONTEXT_KEYS && !span && PyDict_Next(context, &position, &key, &value); i++)
         if (key == config.key) span = value;
     if (!span || span == config.invalid_span) return SH_SPAN_NONE;
-    if (Py_TYPE(span) == config.non_recording) return SH_SPAN_UNSAMPLED;
-    return sh_span_table_find_in_hook(spans, span, Py_TYPE(span));
+    uint32_t slot = sh_span_table_find_in_hook(spans, span, Py_TYPE(span));
+    if (SH_LIKELY(slot)) return slot;
+    slot = sh_span_table_meet_in_hook(spans, span, Py_TYPE(span),
+                                      Py_TYPE(span) == config.non_recording ? SH_SPAN_UNSAMPLED : SH_SPAN_UNTRACKED);
+    if (slot >= SH_SPAN_FIRST) Py_INCREF(span);
+    return slot;
+}
+
+/* ------------------------------------------------------------------ the labels */
+
+uint32_t sh_context_labels_in_hook(PyThreadState *tstate) {
+    if (!config.labels.var || config.mode == SH_CONTEXT_OFF) return SH_LABELS_NONE;
+    PyObject *set = find_in_hook(tstate, config.labels.var, config.labels.var_hash, config.mode);
+    if (!set || Py_TYPE(set) != config.labels.type) return SH_LABELS_NONE;
+    return *(const uint32_t *)((const char *)set + config.labels.offset);
 }
 
 /* ------------------------------------------------------------------ self-test */

@@ -10,6 +10,7 @@
 #define SPANHEAP_CONTEXT_H
 
 #include "python_compat.h"
+#include "spanheap/label_table.h"
 #include "spanheap/span_table.h"
 
 typedef enum { SH_CONTEXT_OFF, SH_CONTEXT_NODES, SH_CONTEXT_TRAVERSE } sh_context_mode;
@@ -22,8 +23,15 @@ int sh_context_bind_with_gil(PyObject *var, PyObject *key, PyObject *non_recordi
 void sh_context_set_mode_with_gil(sh_context_mode mode);
 sh_context_mode sh_context_get_mode(void);
 
-/* The slot of the current span in `spans`, or one of the pseudo spans. */
-uint32_t sh_context_span_in_hook(PyThreadState *tstate, const sh_span_table *spans);
+/* The ContextVar that holds the current set of labels, the type of its values, and where in such a value the set's number stands
+ * (a uint32_t). Keeps references. */
+int sh_context_bind_labels_with_gil(PyObject *var, PyObject *type, size_t offset);
+
+/* The slot of the current span in `spans`, or one of the pseudo spans. A span that is not in the table gets a provisional slot
+ * and one reference more, which whoever settles the slot gives back. */
+uint32_t sh_context_span_in_hook(PyThreadState *tstate, sh_span_table *spans);
+/* The current set of labels. */
+uint32_t sh_context_labels_in_hook(PyThreadState *tstate);
 
 /* For the self-test: what the walk finds for this variable in the current context; a new reference, or NULL without an exception. */
 PyObject *sh_context_walk_with_gil(PyObject *var, sh_context_mode mode);

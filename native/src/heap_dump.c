@@ -17,12 +17,13 @@ enum { LEVEL = 6, MAPPING = 1 };
 /* Strings that every dump has. They are written first, in this order, so that each is its own index. */
 enum {
     EMPTY, ALLOC_OBJECTS, ALLOC_SPACE, INUSE_OBJECTS, INUSE_SPACE, SPACE, COUNT, BYTES,
-    TRACE_ID, SPAN_ID, SPAN_NAME, ROOT_SPAN_NAME, THREAD, UNNAMED_THREAD, UNKNOWN_STACK, FIXED_STRINGS
+    TRACE_ID, SPAN_ID, SPAN_NAME, ROOT_SPAN_NAME, THREAD, SAMPLED, FALSE_, UNNAMED_THREAD, UNKNOWN_STACK, FIXED_STRINGS
 };
 static const char *const FIXED[FIXED_STRINGS] = {
     [EMPTY] = "", [ALLOC_OBJECTS] = "alloc_objects", [ALLOC_SPACE] = "alloc_space", [INUSE_OBJECTS] = "inuse_objects",
     [INUSE_SPACE] = "inuse_space", [SPACE] = "space", [COUNT] = "count", [BYTES] = "bytes", [TRACE_ID] = "trace_id",
     [SPAN_ID] = "span_id", [SPAN_NAME] = "span_name", [ROOT_SPAN_NAME] = "root_span_name", [THREAD] = "thread",
+    [SAMPLED] = "sampled", [FALSE_] = "false",
     [UNNAMED_THREAD] = "<unnamed thread>", [UNKNOWN_STACK] = "<unknown stack>",
 };
 
@@ -45,6 +46,8 @@ typedef struct {
     unsigned function_bits;
     uint32_t unknown;         /* location and function id of what is not known */
     uint32_t span_ids;        /* trace and span id of span i are the strings span_ids + 2 * i and the next */
+    uint32_t label_keys;      /* key i of the labels is the string label_keys + i */
+    uint32_t label_values;    /* and the value of label i the string label_values + i */
     rounding objects, bytes;
 } dump;
 
@@ -91,6 +94,16 @@ static void write_span_ids(dump *d) {
     }
 }
 
+static void write_label_texts(dump *d) {
+    const sh_heap_snapshot *s = d->snapshot;
+    d->label_keys = d->writer.strings;
+    for (uint32_t i = 0; i < s->label_key_count; i++)
+        sh_pprof_string(&d->writer, s->label_keys[i].data, s->label_keys[i].length);
+    d->label_values = d->writer.strings;
+    for (uint32_t i = 0; i < s->label_count; i++)
+        sh_pprof_string(&d->writer, s->labels[i].value.data, s->labels[i].value.length);
+}
+
 /* ------------------------------------------------------------------ samples */
 
 static void sample_begin(dump *d, uint32_t stack, int64_t objects, int64_t bytes, bool live) {
@@ -121,6 +134,9 @@ static void write_live(dump *d) {
         }
         label_names(d, span->name, span->root_name);
         sh_pprof_label_string(&d->writer, THREAD, thread == SH_STRING_EMPTY ? UNNAMED_THREAD : string_of(d, thread));
+        if (!span->sampled) sh_pprof_label_string(&d->writer, SAMPLED, FALSE_);
+        for (uint32_t set = sample->labels; set; set = s->labels[set].parent)
+            sh_pprof_label_string(&d->writer, d->label_keys + s->labels[set].key, d->label_values + set);
         sh_pprof_label_number(&d->writer, BYTES, (int64_t)sample->size, BYTES);
         sh_pprof_sample_end(&d->writer);
     }
@@ -183,6 +199,7 @@ int sh_heap_dump_write(const sh_heap_snapshot *s, const sh_heap_dump_info *info,
     for (size_t i = 0; i < info->comment_count; i++) sh_pprof_comment(w, text(&d, info->comments[i]));
     if (info->program) sh_pprof_mapping(w, MAPPING, text(&d, info->program));
     write_span_ids(&d);
+    write_label_texts(&d);
     write_live(&d);
     write_totals(&d);
     write_locations(&d, info->program ? MAPPING : 0);

@@ -18,6 +18,8 @@ void sh_heap_snapshot_fini(sh_heap_snapshot *s) {
     free(s->frames);
     free(s->spans);
     free(s->thread_names);
+    free(s->labels);
+    free(s->label_keys);
     memset(s, 0, sizeof *s);
 }
 
@@ -34,7 +36,7 @@ static void add_sample(sh_heap_snapshot *s, const sh_profile *p, const sh_sample
         return;
     }
     s->samples[s->sample_count++] = (sh_snapshot_sample){
-        sample->stack, sample->span, sample->thread, sample->born_s, sample->size, e.bytes, e.objects,
+        sample->stack, sample->span, sample->thread, sample->labels, sample->born_s, sample->size, e.bytes, e.objects,
     };
     s->sums.live_bytes += e.bytes;
     s->sums.live_objects += e.objects;
@@ -70,7 +72,7 @@ static bool copy_spans(sh_heap_snapshot *s, const sh_profile *p, const renumberi
         const sh_span *from = &p->spans.spans[slot];
         s->spans[spans->of[slot] - 1] = (sh_snapshot_span){
             from->trace_high, from->trace_low, from->span_id, from->start_ns,
-            from->name, p->spans.spans[from->root].name, from->active,
+            from->name, p->spans.spans[from->root].name, from->active, from->sampled,
         };
     }
     return true;
@@ -83,6 +85,34 @@ static bool copy_threads(sh_heap_snapshot *s, const sh_profile *p, const renumbe
     for (uint32_t slot = 0; slot < p->threads.high; slot++)
         if (threads->of[slot]) s->thread_names[threads->of[slot] - 1] = p->threads.threads[slot].name;
     return true;
+}
+
+/* Sets are few next to samples, and share their beginnings: each pair is copied once. */
+static bool copy_labels(sh_heap_snapshot *s, const sh_label_table *table) {
+    uint32_t high = table && table->labels ? table->high : 1;
+    renumbering labels = { calloc(high, sizeof(uint32_t)), 0 };
+    if (!labels.of) return false;
+    renumber(&labels, SH_LABELS_NONE);
+    for (uint32_t i = 0; i < s->sample_count; i++) {
+        uint32_t set = s->samples[i].labels;
+        for (uint32_t node = set; node && !labels.of[node]; node = table->labels[node].parent) renumber(&labels, node);
+        s->samples[i].labels = renumber(&labels, set);
+    }
+    s->label_key_count = labels.count > 1 ? table->key_count : 0;
+    s->labels = calloc(labels.count, sizeof *s->labels);
+    s->label_keys = malloc((s->label_key_count + 1) * sizeof *s->label_keys);
+    bool ok = s->labels && s->label_keys;
+    if (ok) {
+        s->label_count = labels.count;
+        if (s->label_key_count) memcpy(s->label_keys, table->keys, s->label_key_count * sizeof *s->label_keys);
+        for (uint32_t set = 1; set < high; set++) {
+            if (!labels.of[set]) continue;
+            const sh_label *from = &table->labels[set];
+            s->labels[labels.of[set] - 1] = (sh_snapshot_label){ from->parent ? labels.of[from->parent] - 1 : 0, from->key, from->value };
+        }
+    }
+    free(labels.of);
+    return ok;
 }
 
 bool sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p) {
@@ -117,7 +147,8 @@ bool sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p) {
             sample->thread = renumber(&threads, sample->thread);
         }
         for (uint32_t i = 0; i < s->total_count; i++) s->totals[i].stack = renumber(&stacks, s->totals[i].stack);
-        ok = copy_stacks(s, p, &stacks) && copy_spans(s, p, &spans) && copy_threads(s, p, &threads);
+        ok = copy_stacks(s, p, &stacks) && copy_spans(s, p, &spans) && copy_threads(s, p, &threads)
+            && copy_labels(s, p->options.labels);
     }
     free(stacks.of);
     free(spans.of);

@@ -67,6 +67,9 @@ void sh_profile_fini(sh_profile *p) {
 }
 
 void sh_profile_clear(sh_profile *p, sh_drop_code drop) {
+    for (uint32_t entry = 0; entry < p->live.high; entry++)   /* the only references that outlive the samples */
+        if (p->live.samples[entry].state != SH_SAMPLE_FREE)
+            sh_label_table_release(p->options.labels, p->live.samples[entry].labels);
     sh_live_table_clear(&p->live);
     sh_span_table_clear(&p->spans);
     sh_totals_table_clear(&p->totals);
@@ -108,12 +111,14 @@ static void retain(sh_profile *p, const sh_sample *s) {
     p->stacks.stacks[s->stack].refs++;
     p->threads.threads[s->thread].refs++;
     sh_span_table_retain(&p->spans, s->span);
+    sh_label_table_retain(p->options.labels, s->labels);
 }
 
 static void release(sh_profile *p, const sh_sample *s) {
     p->stacks.stacks[s->stack].refs--;
     p->threads.threads[s->thread].refs--;
     sh_span_table_release(&p->spans, s->span);
+    sh_label_table_release(p->options.labels, s->labels);
 }
 
 /* ------------------------------------------------------------------ samples */
@@ -294,7 +299,8 @@ size_t sh_profile_memory(const sh_profile *p) {
 
 bool sh_profile_valid(sh_profile *p) {
     if (!sh_live_table_valid(&p->live) || !sh_stack_table_valid(&p->stacks) || !sh_span_table_valid(&p->spans)
-        || !sh_totals_table_valid(&p->totals) || !sh_string_table_valid(&p->strings) || !sh_thread_table_valid(&p->threads))
+        || (p->options.labels && !sh_label_table_valid(p->options.labels)) || !sh_totals_table_valid(&p->totals)
+        || !sh_string_table_valid(&p->strings) || !sh_thread_table_valid(&p->threads))
         return false;
     uint64_t stack_refs = 0, thread_refs = 0, samples = 0;
     for (uint32_t entry = 0; entry < p->live.high; entry++) samples += p->live.samples[entry].state != SH_SAMPLE_FREE;

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "spanheap/string_table.h"
+
 bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ended, const uint32_t pseudo_names[SH_SPAN_FIRST]) {
     memset(t, 0, sizeof *t);
     t->max_active = max_active;
@@ -10,12 +12,13 @@ bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ende
     t->spans = sh_pages_map(t->capacity * sizeof *t->spans);
     t->by_address = sh_pages_map(sizeof *t->by_address << t->index_bits);
     t->by_id = sh_pages_map(sizeof *t->by_id << t->index_bits);
-    if (!t->spans || !t->by_address || !t->by_id) {
+    t->met = sh_pages_map(SH_SPANS_MET * sizeof *t->met);
+    if (!t->spans || !t->by_address || !t->by_id || !t->met) {
         sh_span_table_fini(t);
         return false;
     }
     for (uint32_t slot = 0; slot < SH_SPAN_FIRST; slot++)
-        t->spans[slot] = (sh_span){ .name = pseudo_names[slot], .root = slot, .refs = 1 };
+        t->spans[slot] = (sh_span){ .name = pseudo_names[slot], .root = slot, .refs = 1, .sampled = slot != SH_SPAN_UNSAMPLED && slot != SH_SPAN_STARTING };
     t->high = SH_SPAN_FIRST;
     return true;
 }
@@ -24,6 +27,7 @@ void sh_span_table_fini(sh_span_table *t) {
     sh_pages_unmap(t->spans, t->capacity * sizeof *t->spans);
     sh_pages_unmap(t->by_address, sizeof *t->by_address << t->index_bits);
     sh_pages_unmap(t->by_id, sizeof *t->by_id << t->index_bits);
+    sh_pages_unmap(t->met, SH_SPANS_MET * sizeof *t->met);
     memset(t, 0, sizeof *t);
 }
 
@@ -90,27 +94,33 @@ static void deactivate(sh_span_table *t, uint32_t slot) {
     sh_span_table_release(t, slot);
 }
 
+static uint32_t take_slot(sh_span_table *t) {
+    uint32_t slot = t->first_free;
+    if (slot) t->first_free = t->spans[slot].next;
+    else if (t->high < t->capacity) slot = t->high++;
+    return slot;   /* SH_SPAN_NONE: the table is full */
+}
+
+static uint32_t active_by_id(const sh_span_table *t, uint64_t span_id) {
+    return span_id ? t->by_id[find(t, BY_ID, span_id)] : SH_SPAN_NONE;
+}
+
 uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
     uint32_t dead = t->by_address[find(t, BY_ADDRESS, (uint64_t)(uintptr_t)start->object >> 4)];
-    if (dead) {   /* freed without end(): its address has been given to another */
+    if (dead && t->spans[dead].active) {   /* freed without end(): its address has been given to another */
         t->replaced++;
         deactivate(t, dead);
     }
-    uint32_t slot = t->active < t->max_active ? t->first_free : SH_SPAN_NONE;
-    if (slot) t->first_free = t->spans[slot].next;
-    else if (t->active < t->max_active && t->high < t->capacity) slot = t->high++;
-    else {
+    uint32_t slot = t->active < t->max_active ? take_slot(t) : SH_SPAN_NONE;
+    if (!slot) {
         t->untracked++;
         return SH_SPAN_UNTRACKED;
     }
-    uint32_t root = slot;
-    if (start->parent_span_id) {
-        uint32_t parent = t->by_id[find(t, BY_ID, start->parent_span_id)];
-        if (parent) root = t->spans[parent].root;
-    }
+    uint32_t parent = active_by_id(t, start->parent_span_id), root = parent ? t->spans[parent].root : slot;
     t->spans[slot] = (sh_span){
         .trace_high = start->trace_high, .trace_low = start->trace_low, .span_id = start->span_id, .start_ns = start->start_ns,
         .object = start->object, .type = start->type, .name = start->name, .root = root, .refs = 1, .active = true,
+        .sampled = start->sampled,
     };
     if (root != slot) sh_span_table_retain(t, root);
     t->started++;
@@ -135,17 +145,65 @@ bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name) {
 
 uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, const void *type) {
     uint32_t slot = t->by_address[find(t, BY_ADDRESS, (uint64_t)(uintptr_t)object >> 4)];
-    return slot && t->spans[slot].type == type ? slot : SH_SPAN_UNTRACKED;
+    return slot && t->spans[slot].type == type ? slot : SH_SPAN_NONE;
+}
+
+/* ------------------------------------------------------------------ spans that no processor told of */
+
+uint32_t sh_span_table_meet_in_hook(sh_span_table *t, const void *object, const void *type, uint32_t pseudo) {
+    uint32_t slot = t->met_count < SH_SPANS_MET ? take_slot(t) : SH_SPAN_NONE;
+    if (!slot) {
+        t->unmet++;
+        return pseudo;
+    }
+    t->spans[slot] = (sh_span){ .object = object, .type = type, .name = t->spans[pseudo].name, .root = slot, .refs = 1,
+                                .provisional = true, .sampled = t->spans[pseudo].sampled };
+    t->met[t->met_count++] = slot;
+    /* An active span of another type at this address was freed without end(): by id it can still be ended. */
+    reindex(t, BY_ADDRESS, slot);
+    return slot;
+}
+
+/* Fills in an ended span; it owns one reference to its root when that is another slot. */
+static void fill_in(sh_span_table *t, uint32_t slot, const sh_span_facts *facts) {
+    uint32_t root = slot, parent = active_by_id(t, facts->parent_span_id);
+    if (facts->root_name != SH_STRING_EMPTY && facts->root_name != facts->name) {
+        root = take_slot(t);
+        if (root) t->spans[root] = (sh_span){ .trace_high = facts->trace_high, .trace_low = facts->trace_low,
+                                              .name = facts->root_name, .root = root, .refs = 1, .sampled = facts->sampled };
+        else root = slot;
+    } else if (facts->root_name == SH_STRING_EMPTY && facts->parent_span_id) {
+        root = parent ? t->spans[parent].root : SH_SPAN_UNTRACKED;
+        sh_span_table_retain(t, root);
+    }
+    sh_span *s = &t->spans[slot];
+    *s = (sh_span){ .trace_high = facts->trace_high, .trace_low = facts->trace_low, .span_id = facts->span_id,
+                    .start_ns = facts->start_ns, .name = facts->name, .root = root, .refs = s->refs, .sampled = facts->sampled };
+}
+
+void sh_span_table_settle(sh_span_table *t, uint32_t slot, const sh_span_facts *facts) {
+    unindex(t, BY_ADDRESS, slot);
+    fill_in(t, slot, facts);
+    t->settled++;
+    sh_span_table_release(t, slot);
+}
+
+uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts) {
+    uint32_t slot = take_slot(t);
+    if (!slot) return SH_SPAN_UNSAMPLED;
+    t->spans[slot] = (sh_span){ .root = slot, .refs = 1 };
+    fill_in(t, slot, facts);
+    return slot;
 }
 
 void sh_span_table_clear(sh_span_table *t) {
-    if (t->started) {
+    if (t->started || t->settled || t->met_count) {
         sh_pages_zero(t->by_address, sizeof *t->by_address << t->index_bits);
         sh_pages_zero(t->by_id, sizeof *t->by_id << t->index_bits);
     }
     t->high = SH_SPAN_FIRST;
-    t->first_free = t->active = 0;
-    t->started = t->ended = t->untracked = t->replaced = 0;
+    t->first_free = t->active = t->met_count = 0;
+    t->started = t->ended = t->untracked = t->replaced = t->settled = t->unmet = 0;
 }
 
 /* ------------------------------------------------------------------ views */
@@ -178,8 +236,11 @@ bool sh_span_table_valid(const sh_span_table *t) {
     }
     for (size_t i = 0; i < (size_t)1 << t->index_bits; i++) {
         by_id += t->by_id[i] != 0;
-        if (t->by_address[i] && !t->spans[t->by_address[i]].active) return false;
+        const sh_span *s = &t->spans[t->by_address[i]];
+        if (t->by_address[i] && !s->active && !s->provisional) return false;
     }
+    for (uint32_t i = 0; i < t->met_count; i++)
+        if (!t->spans[t->met[i]].provisional) return false;
     for (uint32_t slot = t->first_free; slot; slot = t->spans[slot].next) free_slots++;
     return active == t->active && by_id == active && t->started == t->ended + t->active + t->replaced
         && in_use + free_slots == t->high - SH_SPAN_FIRST;

@@ -27,10 +27,12 @@ void *realloc(void *p, size_t n) { return allocations += counting, __libc_reallo
 
 /* ------------------------------------------------------------------ making profiles */
 
+static sh_label_table labels;
+
 static uint32_t name(sh_profile *p, const char *s) { return sh_string_table_intern(&p->strings, s, strlen(s)); }
 
 static void init(sh_profile *p, double interval) {
-    sh_profile_options options = { .interval = interval, .max_samples = 8192, .span_capacity = 16384, .seed = 7 };
+    sh_profile_options options = { .interval = interval, .max_samples = 8192, .span_capacity = 16384, .seed = 7, .labels = &labels };
     if (!CHECK(sh_profile_init(p, &options))) exit(1);
 }
 
@@ -51,7 +53,7 @@ static uint32_t stack(sh_profile *p, const uint32_t *locations, uint32_t depth) 
 static uint32_t span(sh_profile *p, uint64_t id, uint64_t parent, const char *called) {
     return sh_span_table_start(&p->spans, &(sh_span_start){
         .trace_high = 0x0123456789abcdef, .trace_low = 0x00000000000000ff, .span_id = id, .parent_span_id = parent,
-        .object = (const void *)(uintptr_t)(id * 16), .name = name(p, called),
+        .object = (const void *)(uintptr_t)(id * 16), .name = name(p, called), .sampled = true,
     });
 }
 
@@ -61,6 +63,11 @@ static void record(sh_profile *p, uint64_t block, uint64_t size, uint32_t in_sta
     sh_sample s = { .address = address(block), .size = size, .interval = (float)p->interval, .share = 1, .stack = in_stack,
                     .span = in_span, .thread = thread };
     CHECK(sh_profile_record_in_hook(p, &s, NULL));
+}
+
+static uint32_t with_label(uint32_t set, const char *key, const char *value) {
+    int number = sh_label_table_key(&labels, key, strlen(key));
+    return sh_label_table_add(&labels, set, (uint32_t)number, value, strlen(value));
 }
 
 static void forget(sh_profile *p, uint64_t block) { CHECK(sh_profile_release_in_hook(p, address(block), NULL)); }
@@ -110,6 +117,10 @@ static void test_content(const char *path) {
     record(&p, 4, 4000, SH_STACK_OTHER, SH_SPAN_UNSAMPLED, SH_THREAD_OTHER);
     record(&p, 5, 5000, handler, child, thread);
     record(&p, 6, 6000, SH_STACK_OTHER, SH_SPAN_NONE, thread);
+    CHECK(sh_label_table_init(&labels, 10));
+    sh_sample labelled = { .address = address(7), .size = 7000, .interval = 1, .share = 1, .span = root, .thread = thread,
+                           .labels = with_label(with_label(SH_LABELS_NONE, "job", "nightly"), "tenant", "acme") };
+    CHECK(sh_profile_record_in_hook(&p, &labelled, NULL));
     sh_span_table_end(&p.spans, 0xb2, name(&p, "load orders"));
     forget(&p, 5);
     forget(&p, 6);
@@ -145,6 +156,9 @@ static void test_content(const char *path) {
     x = find(&d, 4000, 4000);
     CHECK(has(&d, x, "span_name", "<unsampled>") && has(&d, x, "thread", "<other threads>"));
     CHECK(x->depth == 1 && is(&d, d.functions[d.locations[x->locations[0]].function].name, "<unknown stack>"));
+    CHECK(has(&d, x, "sampled", "false"));
+    x = find(&d, 7000, 7000);
+    CHECK(has(&d, x, "tenant", "acme") && has(&d, x, "job", "nightly") && !label_of(&d, x, "sampled") && x->label_count == 8);
     x = find(&d, 5000, 0);
     CHECK(x->depth == 3 && x->label_count == 2);
     CHECK(has(&d, x, "span_name", "load orders") && has(&d, x, "root_span_name", "GET /orders"));

@@ -8,6 +8,7 @@
 enum { BLOCKS = 3000, SPANS = 40, STACKS = 60, DEPTH = 3, UNRESOLVED_STACK = 7 };
 
 static sh_profile profile;
+static sh_label_table labels;
 static const char code_objects[STACKS], span_type, span_objects[SPANS + 1][16];
 
 static const void *address_of(uint32_t i) { return (const void *)(uintptr_t)(0x550000000000u + (uint64_t)i * 560); }
@@ -21,7 +22,7 @@ static uint32_t intern_name(const char *kind, uint64_t n) {
 }
 
 static bool start_profile(void) {
-    const sh_profile_options options = { .interval = 1.0, .max_samples = BLOCKS, .span_capacity = SPANS, .seed = 1 };
+    const sh_profile_options options = { .interval = 1.0, .max_samples = BLOCKS, .span_capacity = SPANS, .seed = 1, .labels = &labels };
     return CHECK(sh_profile_init(&profile, &options));
 }
 
@@ -56,7 +57,7 @@ static uint32_t start_span(uint64_t id, uint64_t parent) {
 /* ------------------------------------------------------------------ every field against what was recorded */
 
 /* What was recorded for the block whose size is its number + 1. */
-static struct { uint32_t stack; uint64_t span_id; uint64_t thread; bool live; } blocks[BLOCKS];
+static struct { uint32_t stack; uint64_t span_id; uint64_t thread; uint32_t pairs; bool live; } blocks[BLOCKS];
 
 static bool name_is(const sh_heap_snapshot *s, uint32_t name, const char *kind, uint64_t n) {
     char expected[32];
@@ -88,6 +89,18 @@ static bool span_is(const sh_heap_snapshot *s, uint32_t span, uint64_t id) {
         && name_is(s, got->root_name, root_of(id) % 2 ? "final" : "span", root_of(id));
 }
 
+/* The set of so many pairs: pair i is key i, with its number as the value. */
+static bool labels_are(const sh_heap_snapshot *s, uint32_t set, uint32_t pairs) {
+    bool ok = set < s->label_count;
+    for (; ok && pairs; set = s->labels[set].parent) {
+        const sh_snapshot_label *label = &s->labels[set];
+        pairs--;
+        ok &= set && label->key == pairs && label->value.length == 1 && label->value.data[0] == (char)('0' + pairs);
+        ok &= s->label_keys[label->key].length == 4 && memcmp(s->label_keys[label->key].data, "key", 3) == 0;
+    }
+    return ok && set == 0;
+}
+
 static bool samples_match(const sh_heap_snapshot *s) {
     bool ok = true, seen[BLOCKS] = { false };
     for (uint32_t i = 0; i < s->sample_count; i++) {
@@ -97,6 +110,7 @@ static bool samples_match(const sh_heap_snapshot *s) {
         seen[n] = true;
         ok &= sample->bytes == (double)sample->size && sample->objects == 1.0 && sample->born_s == n;
         ok &= stack_is(s, sample->stack, blocks[n].stack) && span_is(s, sample->span, blocks[n].span_id);
+        ok &= labels_are(s, sample->labels, blocks[n].pairs);
         ok &= sample->thread < s->thread_count && name_is(s, s->thread_names[sample->thread], "thread", blocks[n].thread);
     }
     for (uint32_t n = 0; n < BLOCKS; n++) ok &= seen[n] == blocks[n].live;
@@ -160,7 +174,12 @@ static void test_every_field(void) {
     if (!start_profile()) return;
     sh_rng rng;
     sh_rng_seed(&rng, 1);
-    uint32_t slots[SPANS + 1] = { SH_SPAN_NONE }, threads[4];
+    uint32_t slots[SPANS + 1] = { SH_SPAN_NONE }, threads[4], sets[4] = { SH_LABELS_NONE };
+    if (!CHECK(sh_label_table_init(&labels, 100))) return;
+    for (uint32_t i = 0; i < 3; i++) {
+        const char key[] = { 'k', 'e', 'y', (char)('0' + i) }, value[] = { (char)('0' + i) };
+        sets[i + 1] = sh_label_table_add(&labels, sets[i], (uint32_t)sh_label_table_key(&labels, key, sizeof key), value, 1);
+    }
     for (uint64_t id = 1; id <= SPANS; id++) slots[id] = start_span(id, id <= 10 ? 0 : root_of(id));
     for (uint64_t n = 0; n < 4; n++) threads[n] = sh_thread_table_claim(&profile.threads, n);
     for (uint64_t n = 0; n < 4; n++) sh_thread_table_name(&profile.threads, n, intern_name("thread", n));
@@ -168,10 +187,11 @@ static void test_every_field(void) {
         blocks[n].stack = (uint32_t)(sh_rng_next(&rng) % STACKS);
         blocks[n].span_id = sh_rng_next(&rng) % (SPANS + 1);
         blocks[n].thread = sh_rng_next(&rng) % 3;   /* the fourth makes no sample */
+        blocks[n].pairs = (uint32_t)(sh_rng_next(&rng) % 4);
         blocks[n].live = true;
         sh_sample sample = {
             .address = address_of(n), .size = n + 1, .interval = 1.0f, .share = 1.0f, .stack = intern_stack(blocks[n].stack),
-            .span = slots[blocks[n].span_id], .thread = threads[blocks[n].thread], .born_s = n,
+            .span = slots[blocks[n].span_id], .thread = threads[blocks[n].thread], .labels = sets[blocks[n].pairs], .born_s = n,
         };
         CHECK(sh_profile_record_in_hook(&profile, &sample, NULL));
     }
@@ -189,14 +209,18 @@ static void test_every_field(void) {
     CHECK(samples_match(&s) && totals_match(&s) && sums_match(&s) && ids_are_dense(&s));
     CHECK(sh_profile_valid(&profile) && profile.live.retired_count == 0);
 
+    for (uint32_t i = 0; i < 4; i++) sh_label_table_release(&labels, sets[i]);
+    CHECK(labels.in_use == 3 && sh_profile_valid(&profile));   /* the samples hold them */
     for (uint32_t n = 0; n < BLOCKS; n++) sh_profile_release_in_hook(&profile, address_of(n), NULL);
     sh_profile_tick(&profile, 1, drop);
+    CHECK(labels.in_use == 0);
     sh_profile_evict_stacks(&profile, 0, 0, drop);
     for (uint32_t n = 0; n < 100; n++) intern_name("later", n);
     CHECK(samples_match(&s) && sums_match(&s));
     sh_heap_snapshot_fini(&s);
     CHECK(s.samples == NULL && s.sample_count == 0);
     stop_profile();
+    sh_label_table_fini(&labels);
 }
 
 /* A profile without samples has a snapshot without samples. */

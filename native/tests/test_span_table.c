@@ -74,7 +74,7 @@ static bool matches_oracle(const sh_span_table *t) {
     }
     for (int object = 0; ok && object < OBJECTS; object++)
         for (int type = 0; type < 2; type++) {
-            uint32_t at = active_at(object), expected = at && rows[at].type == type ? at : SH_SPAN_UNTRACKED;
+            uint32_t at = active_at(object), expected = at && rows[at].type == type ? at : SH_SPAN_NONE;
             ok &= sh_span_table_find_in_hook(t, objects[object], &types[type]) == expected;
         }
     return ok && t->active == active;
@@ -204,7 +204,7 @@ static void test_address_reuse(void) {
         bool ok = true;
         for (int i = 0; i < FEW_OBJECTS; i++) {
             if (latest[i] == ending) latest[i] = 0;
-            ok &= sh_span_table_find_in_hook(&t, objects[i], &types[0]) == (latest[i] ? slot_of[i] : SH_SPAN_UNTRACKED);
+            ok &= sh_span_table_find_in_hook(&t, objects[i], &types[0]) == (latest[i] ? slot_of[i] : SH_SPAN_NONE);
         }
         if (!CHECK(ok)) break;
         if (id % 64 == 0 && !CHECK(sh_span_table_valid(&t))) break;
@@ -231,10 +231,10 @@ static void test_type_mismatch(void) {
     sh_span_start start = start_of(1, 0, 3, 20);
     uint32_t slot = sh_span_table_start(&t, &start);
     CHECK(sh_span_table_find_in_hook(&t, objects[3], &types[0]) == slot);
-    CHECK(sh_span_table_find_in_hook(&t, objects[3], &types[1]) == SH_SPAN_UNTRACKED);
-    CHECK(sh_span_table_find_in_hook(&t, objects[4], &types[0]) == SH_SPAN_UNTRACKED);
+    CHECK(sh_span_table_find_in_hook(&t, objects[3], &types[1]) == SH_SPAN_NONE);
+    CHECK(sh_span_table_find_in_hook(&t, objects[4], &types[0]) == SH_SPAN_NONE);
     CHECK(sh_span_table_end(&t, 1, 21));
-    CHECK(sh_span_table_find_in_hook(&t, objects[3], &types[0]) == SH_SPAN_UNTRACKED);
+    CHECK(sh_span_table_find_in_hook(&t, objects[3], &types[0]) == SH_SPAN_NONE);
     sh_span_table_fini(&t);
 }
 
@@ -247,7 +247,7 @@ static void test_same_id_twice(void) {
     sh_span_table_retain(&t, a);
     uint32_t b = sh_span_table_start(&t, &second);
     CHECK(a != b && !t.spans[a].active && t.spans[b].active && t.active == 1 && t.replaced == 1);
-    CHECK(sh_span_table_find_in_hook(&t, objects[0], &types[0]) == SH_SPAN_UNTRACKED);
+    CHECK(sh_span_table_find_in_hook(&t, objects[0], &types[0]) == SH_SPAN_NONE);
     CHECK(sh_span_table_end(&t, 7, 30) && !sh_span_table_end(&t, 7, 31));
     CHECK(t.spans[a].name == 20 && t.spans[a].refs == 1 && t.active == 0 && sh_span_table_valid(&t));
     sh_span_table_fini(&t);
@@ -290,7 +290,7 @@ static void test_clear(void) {
         }
         sh_span_table_clear(&t);
         CHECK(!sh_span_table_end(&t, 1, 30) && t.active == 0 && sh_span_table_valid(&t));
-        CHECK(sh_span_table_find_in_hook(&t, objects[1], &types[0]) == SH_SPAN_UNTRACKED);
+        CHECK(sh_span_table_find_in_hook(&t, objects[1], &types[0]) == SH_SPAN_NONE);
         uint32_t slots[2];
         CHECK(sh_span_table_oldest(&t, slots, 2) == 0);
     }

@@ -21,20 +21,26 @@ from spanheap.dumps.policy import DumpPolicy  # noqa: E402
 from spanheap.errors import CorruptFile, DumpError, SpanheapError, UnsupportedInterpreter  # noqa: E402
 from spanheap.session import Session, current, profile, start  # noqa: E402
 from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
+from spanheap.spans.labels import labels  # noqa: E402
 from spanheap.spans.store import ActiveSpan, SpanStore  # noqa: E402
 from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from spanheap.dumps.reader import Dump, open_dump
+    from spanheap.spans.sampler import NamingSampler
 
 
 def __getattr__(name: str) -> Any:
-    """Reading dumps is not what a service does: imported when asked for."""
+    """Imported when asked for: reading dumps is not what a service does, and NamingSampler needs the SDK."""
     if name in ("Dump", "open_dump"):
         from spanheap.dumps import reader
 
         return getattr(reader, name)
+    if name == "NamingSampler":
+        from spanheap.spans.sampler import NamingSampler
+
+        return NamingSampler
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -47,6 +53,7 @@ __all__ = [
     "Frame",
     "HeapSnapshot",
     "LeakPolicy",
+    "NamingSampler",
     "Session",
     "Site",
     "SpanStore",
@@ -56,6 +63,7 @@ __all__ = [
     "UnsupportedInterpreter",
     "__version__",
     "current",
+    "labels",
     "open_dump",
     "profile",
     "start",

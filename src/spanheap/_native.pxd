@@ -30,6 +30,26 @@ cdef extern from "spanheap/stack_table.h" nogil:
     uint32_t sh_stack_table_count(const sh_stack_table *t)
 
 
+cdef extern from "spanheap/label_table.h" nogil:
+    enum: SH_LABEL_KEY_BYTES
+    enum: SH_LABEL_VALUE_BYTES
+    ctypedef struct sh_label_value:
+        uint32_t length
+        const char *data
+    ctypedef struct sh_label_key:
+        uint32_t length
+        const char *data
+    ctypedef struct sh_label_table:
+        void *labels
+        uint32_t in_use
+        uint64_t overflowed
+    bint sh_label_table_init(sh_label_table *t, uint32_t capacity)
+    int sh_label_table_key(sh_label_table *t, const char *data, size_t length)
+    uint32_t sh_label_table_add(sh_label_table *t, uint32_t parent, uint32_t key, const char *value, size_t length)
+    void sh_label_table_release(sh_label_table *t, uint32_t set)
+    size_t sh_label_table_memory(const sh_label_table *t)
+
+
 cdef extern from "spanheap/live_table.h" nogil:
     ctypedef struct sh_live_table:
         uint32_t live, max_live, retired_count
@@ -40,19 +60,35 @@ cdef extern from "spanheap/span_table.h" nogil:
     ctypedef struct sh_span:
         uint64_t trace_high, trace_low, span_id
         int64_t start_ns
+        const void *object
         uint32_t name, root
+        bint provisional
     ctypedef struct sh_span_table:
         sh_span *spans
-        uint32_t active
-        uint64_t started, ended, untracked, replaced
+        uint32_t active, met_count
+        uint64_t started, ended, untracked, replaced, settled, unmet
+    enum: SH_SPAN_NONE
+    enum: SH_SPAN_UNSAMPLED
+    enum: SH_SPAN_UNTRACKED
     ctypedef struct sh_span_start:
         uint64_t trace_high, trace_low, span_id, parent_span_id
         int64_t start_ns
         const void *object
         const void *type
         uint32_t name
+        bint sampled
     uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start)
     bint sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name)
+    uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, const void *type)
+    ctypedef struct sh_span_facts:
+        uint64_t trace_high, trace_low, span_id, parent_span_id
+        int64_t start_ns
+        uint32_t name, root_name
+        bint sampled
+    uint32_t sh_span_table_take_met(sh_span_table *t)
+    void sh_span_table_settle(sh_span_table *t, uint32_t slot, const sh_span_facts *facts)
+    uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts)
+    void sh_span_table_release(sh_span_table *t, uint32_t slot)
     uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n)
 
 
@@ -80,6 +116,7 @@ cdef extern from "spanheap/profile.h" nogil:
         uint32_t max_samples, span_capacity
         bint adaptive
         uint64_t seed
+        sh_label_table *labels
     ctypedef struct sh_profile_counters:
         uint64_t recorded, folded, thinned, dropped, rate_raised, rate_lowered
     ctypedef struct sh_profile:
@@ -107,7 +144,7 @@ cdef extern from "spanheap/profile.h" nogil:
 
 cdef extern from "spanheap/heap_snapshot.h" nogil:
     ctypedef struct sh_snapshot_sample:
-        uint32_t stack, span, thread, born_s
+        uint32_t stack, span, thread, labels, born_s
         uint64_t size
         double bytes, objects
     ctypedef struct sh_snapshot_stack:
@@ -116,7 +153,10 @@ cdef extern from "spanheap/heap_snapshot.h" nogil:
         uint64_t trace_high, trace_low, span_id
         int64_t start_ns
         uint32_t name, root_name
-        bint active
+        bint active, sampled
+    ctypedef struct sh_snapshot_label:
+        uint32_t parent, key
+        sh_label_value value
     ctypedef struct sh_heap_snapshot:
         sh_snapshot_sample *samples
         sh_total *totals
@@ -124,7 +164,9 @@ cdef extern from "spanheap/heap_snapshot.h" nogil:
         uint32_t *frames
         sh_snapshot_span *spans
         uint32_t *thread_names
-        uint32_t sample_count, total_count, stack_count, span_count, thread_count
+        sh_snapshot_label *labels
+        sh_label_key *label_keys
+        uint32_t sample_count, total_count, stack_count, span_count, thread_count, label_count
         sh_profile_sums sums
         double interval
         uint32_t active_spans
@@ -158,9 +200,11 @@ cdef extern from "alloc_hook.h":
     ctypedef struct sh_hook:
         bint enabled
         uint64_t without_thread_state, muted, pending_overflow, sampling_ns
+        sh_label_table labels
         sh_profile profile
     sh_hook sh_the_hook
     void sh_hook_settle_with_gil(uint32_t span)
+    bint sh_hook_has_pending()
     void sh_hook_mute()
     void sh_hook_unmute()
 
@@ -194,6 +238,7 @@ cdef extern from "context.h":
         SH_CONTEXT_TRAVERSE
     void sh_context_set_types_with_gil(object hamt, object bitmap, object array, object collision)
     int sh_context_bind_with_gil(object var, object key, object non_recording_type, object invalid_span) except -1
+    int sh_context_bind_labels_with_gil(object var, object type, size_t offset) except -1
     void sh_context_set_mode_with_gil(sh_context_mode mode)
     sh_context_mode sh_context_get_mode()
     void *sh_context_walk_with_gil(object var, sh_context_mode mode)

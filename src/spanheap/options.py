@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,6 +40,8 @@ class Options:
     dumps: DumpPolicy | None = field(default_factory=DumpPolicy)
     recorder: None = None
     pause_budget_ms: float = 50
+    label_metrics: Sequence[str] = ()
+    propagate_to_threads: bool = False
 
     def checked(self) -> Options:
         """These options, with the seed drawn. Raises TypeError or ValueError."""
@@ -48,8 +51,11 @@ class Options:
         _number("span_capacity", self.span_capacity, 1, 1 << 22)
         _number("span_ttl", self.span_ttl, 0, 1e9, whole=False)
         _number("pause_budget_ms", self.pause_budget_ms, 0, 60_000, whole=False)
-        if not isinstance(self.adaptive, bool):
-            raise TypeError(f"adaptive must be True or False, not {self.adaptive!r}")
+        for name in ("adaptive", "propagate_to_threads"):
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if isinstance(self.label_metrics, str) or not all(isinstance(key, str) for key in self.label_metrics):
+            raise TypeError(f"label_metrics must be a sequence of label keys, not {self.label_metrics!r}")
         if self.tick is not None:
             _number("tick", self.tick, 0.01, 3600, whole=False)
         if self.seed is not None:
@@ -64,4 +70,4 @@ class Options:
         if self.recorder is not None:
             raise ValueError(f"recorder must be None: this version has no flight recorder (got {self.recorder!r})")
         seed = self.seed if self.seed is not None else int.from_bytes(os.urandom(8), "little")
-        return replace(self, seed=seed)
+        return replace(self, seed=seed, label_metrics=tuple(self.label_metrics))

@@ -11,7 +11,7 @@ import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
@@ -70,8 +70,9 @@ class Session:
         self._running = True
         try:
             attribution.bind()
+            _core.set_adopt(providers.adopt)
             self._attached = providers.attach(o.tracer_provider)
-            gauges.attach(o.meter_provider)
+            gauges.attach(o.meter_provider, o.label_metrics)
             self._ensure_ticking()
         except BaseException:
             self.shutdown()   # nothing may stay on that nobody can stop
@@ -204,6 +205,8 @@ def start(
     dumps: DumpPolicy | None = DumpPolicy(),  # noqa: B008 - frozen
     recorder: None = None,
     pause_budget_ms: float = 50,
+    label_metrics: Sequence[str] = (),
+    propagate_to_threads: bool = False,
 ) -> Session:
     """Start profiling this process; the session runs until its `shutdown()`, or the end of the process.
 
@@ -220,6 +223,7 @@ def start(
     tick: seconds between housekeeping ticks; None: no thread, the caller calls `Session.tick(now)`.
     detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there. recorder: None in this version.
     pause_budget_ms: bound of automatic pauses; there are none in this version.
+    label_metrics: keys of `spanheap.labels()` that metrics tell memory apart by.
 
     Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
     """
@@ -228,7 +232,7 @@ def start(
         sample_interval=sample_interval, max_depth=max_depth, max_samples=max_samples, adaptive=adaptive, seed=seed,
         span_capacity=span_capacity, span_ttl=span_ttl, tracer_provider=tracer_provider, meter_provider=meter_provider,
         logger_provider=logger_provider, tick=tick, detect=detect, dumps=dumps, recorder=recorder,
-        pause_budget_ms=pause_budget_ms,
+        pause_budget_ms=pause_budget_ms, label_metrics=label_metrics, propagate_to_threads=propagate_to_threads,
     ).checked()
     with _lock:
         if _current is not None:

@@ -44,6 +44,15 @@ class Stats:
     spans_active: int
     spans_untracked: int
     spans_replaced: int
+    spans_settled: int
+    """Met by the hook without having been announced, and asked for their names afterwards: sampled out, of another provider, or
+    ended but still current."""
+    spans_unmet: int
+    """Of those, not asked for want of room: "<unsampled>" or "<untracked>"."""
+    labels: int
+    """Sets of labels in use."""
+    labels_overflowed: int
+    """Pairs that found no room: the value became "<other>", or the key was left out."""
     hook_lost: int
     """Times another tool took the hook out of the allocators; samples of before were forgotten."""
     memory_bytes: int

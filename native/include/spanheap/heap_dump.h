@@ -4,7 +4,8 @@
  * estimates (already unsampled), whole numbers, and rounded so that for each type
  *      |sum of the written values - the snapshot's sum| <= 1.
  * A live sample is one pprof sample, alloc = inuse, with the labels trace_id (32 hex digits), span_id (16), span_name,
- * root_span_name, thread and the number `bytes`, the size of the sampled block; what is no span has no trace_id and span_id.
+ * root_span_name, thread, sampled ("false", where the trace is not exported), the application's own labels, and the number
+ * `bytes`, the size of the sampled block; what is no span has no trace_id and span_id.
  * A row of the totals is one sample with inuse = 0 and the labels span_name and root_span_name.
  * Location ids are the profile's; the stack that is not known is one location more, "<unknown stack>".
  *

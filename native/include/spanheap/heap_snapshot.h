@@ -13,6 +13,7 @@
 
 typedef struct {
     uint32_t stack, span, thread;   /* indexes into this snapshot's arrays */
+    uint32_t labels;                /* likewise; 0 = none */
     uint32_t born_s;                /* CLOCK_MONOTONIC seconds */
     uint64_t size;                  /* of the sampled block */
     double bytes, objects;          /* what it stands for */
@@ -25,7 +26,14 @@ typedef struct {
     int64_t start_ns;
     uint32_t name, root_name;                  /* string ids */
     bool active;
+    bool sampled;                              /* its trace is exported */
 } sh_snapshot_span;
+
+/* One pair of a set of labels; the rest of the set begins at `parent`, 0 = there is no more. */
+typedef struct {
+    uint32_t parent, key;                      /* `key` is an index into `label_keys` */
+    sh_label_value value;
+} sh_snapshot_label;
 
 typedef struct {
     sh_snapshot_sample *samples;
@@ -34,7 +42,9 @@ typedef struct {
     uint32_t *frames;               /* location ids */
     sh_snapshot_span *spans;
     uint32_t *thread_names;         /* string ids, SH_STRING_EMPTY when not known */
-    uint32_t sample_count, total_count, stack_count, frame_count, span_count, thread_count;
+    sh_snapshot_label *labels;      /* [0] stands for none */
+    sh_label_key *label_keys;
+    uint32_t sample_count, total_count, stack_count, frame_count, span_count, thread_count, label_count, label_key_count;
     sh_profile_sums sums;
     double interval;                /* mean sampling interval in force, bytes */
     uint32_t active_spans;

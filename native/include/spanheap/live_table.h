@@ -26,7 +26,7 @@ typedef struct {
     const void *address;
     uint64_t size;         /* bytes the caller asked for */
     float interval, share; /* the rate in force when the countdown was drawn: sampler.h */
-    uint32_t stack, span, thread;
+    uint32_t stack, span, thread, labels;
     uint32_t serial;       /* tells this use of the entry from the next */
     uint32_t born_s;       /* monotonic seconds */
     uint32_t state;        /* sh_sample_state */

@@ -3,7 +3,8 @@
  *      hook ──record──► live table ──release──► retired ──fold──► totals
  *                            └───────── thin (rate doubled) ─┘
  *
- * A sample that is live or retired holds one reference each to its stack, its span and its thread; folding gives them back.
+ * A sample that is live or retired holds one reference each to its stack, its span, its thread and its labels; folding gives
+ * them back.
  * Invariant (sh_profile_valid): those reference counts equal what the samples say, and
  *      recorded = live + retired + folded + thinned.
  * Thread rules: everything needs the GIL except sh_profile_release_in_hook. `*_in_hook` may be called inside an allocator hook:
@@ -11,6 +12,7 @@
 #ifndef SPANHEAP_PROFILE_H
 #define SPANHEAP_PROFILE_H
 
+#include "spanheap/label_table.h"
 #include "spanheap/live_table.h"
 #include "spanheap/location_table.h"
 #include "spanheap/sampler.h"
@@ -26,6 +28,7 @@ typedef struct {
     uint32_t span_capacity;
     bool adaptive;         /* at max_samples: double the interval (true) or drop and count (false) */
     uint64_t seed;
+    sh_label_table *labels; /* outlives the profile; may be NULL while no sample has labels */
 } sh_profile_options;
 
 typedef struct {
@@ -61,7 +64,7 @@ bool sh_profile_restart(sh_profile *p, const sh_profile_options *options, sh_dro
 /* Forgets samples, spans, stacks and totals. */
 void sh_profile_clear(sh_profile *p, sh_drop_code drop);
 
-/* Enters a sample, whose stack, span and thread get a reference. Makes room first (thin, then fold). False: dropped.
+/* Enters a sample, whose stack, span, thread and labels get a reference. Makes room first (thin, then fold). False: dropped.
  * *ref (may be NULL) identifies it for sh_profile_retag. */
 bool sh_profile_record_in_hook(sh_profile *p, const sh_sample *sample, sh_sample_ref *ref);
 /* The block at this address is freed. Any thread, with or without the GIL. */

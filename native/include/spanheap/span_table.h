@@ -5,9 +5,13 @@
  * counts on it: one reference while active, one per sample made for it, one per slot whose local root it is. So a sample
  * made for a span gets the name the span ended with, however long it survives it.
  *
+ * A span that no processor told of (its trace was sampled out, its provider is another's, it has ended but is still current)
+ * is met by a hook, which cannot ask it for its name. It gets a provisional slot, found by its address only; somebody outside
+ * the hook asks the object and settles the slot. Until then the object must be kept alive, so that the address stays its own.
+ *
  * The first slots are no spans: they name what has none, and are never freed.
  *
- * Invariant: started = ended + active + replaced; refs > 0 <=> in use; a slot's root is itself, or an in-use slot that is its own root.
+ * Invariant: started = ended + active + replaced; refs > 0 <=> in use; only provisional slots are in `met`; a slot's root is itself, or an in-use slot that is its own root.
  * Address reuse: a Span freed without end() leaves its address behind; the next start at that address takes the key over, and
  * a look-up compares the type, so that an object of another kind at the same place is not mistaken for it.
  * Thread rules: everything here needs the GIL. Objects and types are compared, never dereferenced. */
@@ -20,7 +24,7 @@ enum {
     SH_SPAN_NONE,         /* no span was current */
     SH_SPAN_UNSAMPLED,    /* a span that is not recorded: its trace was sampled out */
     SH_SPAN_STARTING,     /* inside start_span: which span is known at on_start; never known = unsampled */
-    SH_SPAN_UNTRACKED,    /* a recording span that is not in the table: ended, of another provider, or the table was full */
+    SH_SPAN_UNTRACKED,    /* a span that could not be asked: there was no room for a provisional slot */
     SH_SPAN_FIRST
 };
 
@@ -32,15 +36,19 @@ typedef struct {
     uint32_t root;         /* slot of the local root */
     uint32_t refs;
     uint32_t next;         /* free list */
-    bool active;
+    bool active, provisional;
+    bool sampled;          /* its trace is exported */
 } sh_span;
+
+enum { SH_SPANS_MET = 8192 };   /* between two ticks; at the default interval that is 4 GiB allocated, each sample under another span */
 
 typedef struct {
     sh_span *spans;
     uint32_t *by_address, *by_id;   /* open addressing: slot, 0 = empty */
-    uint32_t capacity, max_active, high, first_free, active;
+    uint32_t *met;         /* provisional slots, in the order met */
+    uint32_t capacity, max_active, high, first_free, active, met_count;
     unsigned index_bits;
-    uint64_t started, ended, untracked, replaced;
+    uint64_t started, ended, untracked, replaced, settled, unmet;
 } sh_span_table;
 
 typedef struct {
@@ -48,6 +56,7 @@ typedef struct {
     int64_t start_ns;
     const void *object, *type;
     uint32_t name;
+    bool sampled;
 } sh_span_start;
 
 /* Room for max_active active spans, and for max_ended that have ended but are still named. */
@@ -60,8 +69,25 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start);
 /* The span of this id ends with this name; false when it is not known (ended before, started before us, untracked). */
 bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name);
 
-/* The active span at this address and of this type; SH_SPAN_UNTRACKED when there is none. */
+/* The active or provisional span at this address and of this type; SH_SPAN_NONE when there is none. */
 uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, const void *type);
+/* A provisional slot for one that is not found, named as this pseudo span; that one itself (counted in `unmet`) if there is no room. */
+uint32_t sh_span_table_meet_in_hook(sh_span_table *t, const void *object, const void *type, uint32_t pseudo);
+
+typedef struct {
+    uint64_t trace_high, trace_low, span_id, parent_span_id;   /* 0: not known; parent: 0 = none or remote */
+    int64_t start_ns;
+    uint32_t name;
+    uint32_t root_name;    /* SH_STRING_EMPTY: that of the parent's local root, if the parent is active; its own if it has no parent */
+    bool sampled;
+} sh_span_facts;
+
+/* A slot to ask about and then settle; SH_SPAN_NONE when there is none (more). */
+static inline uint32_t sh_span_table_take_met(sh_span_table *t) { return t->met_count ? t->met[--t->met_count] : SH_SPAN_NONE; }
+/* From here on it is an ended span, and its object need not be kept alive. */
+void sh_span_table_settle(sh_span_table *t, uint32_t slot, const sh_span_facts *facts);
+/* A slot for a span that is known but will never be active (it is sampled out); the caller holds one reference. */
+uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts);
 
 static inline void sh_span_table_retain(sh_span_table *t, uint32_t slot) { t->spans[slot].refs++; }
 void sh_span_table_release(sh_span_table *t, uint32_t slot);

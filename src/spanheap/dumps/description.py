@@ -63,9 +63,10 @@ def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: s
             f"oldest_active_trace.{i}={span.trace_id} age_s={span.age_s:.3f} "
             f"span_name={_one_line(span.name)!r} root_span_name={_one_line(span.root_name)!r}"
         )
-    for i, (trace_id, live, count, name, root, start_ns) in enumerate(capture.top_traces(TOP_TRACES), 1):
+    for i, (trace_id, live, count, name, root, start_ns, sampled) in enumerate(capture.top_traces(TOP_TRACES), 1):
+        age = f"{(now - start_ns) / 1e9:.3f}" if start_ns else "unknown"   # of a sampled-out span
         described.append(
-            f"top_live_trace.{i}={trace_id} live_bytes={live:.0f} samples={count} age_s={(now - start_ns) / 1e9:.3f} "
-            f"span_name={_one_line(name)!r} root_span_name={_one_line(root)!r}"
+            f"top_live_trace.{i}={trace_id} live_bytes={live:.0f} samples={count} age_s={age} "
+            f"span_name={_one_line(name)!r} root_span_name={_one_line(root)!r}{'' if sampled else ' sampled=false'}"
         )
     return described

@@ -10,6 +10,7 @@ import zlib
 from spanheap.dumps import pprof
 from spanheap.errors import CorruptFile, DumpError
 from spanheap.snapshot import NO_SPAN, HeapSnapshot, Row
+from spanheap.snapshot.row import RESERVED_LABELS
 
 # A dump of 8,192 live samples is some MiB. What is beyond this is no heap profile, or a gzip bomb.
 MAX_BYTES = 256 << 20
@@ -93,7 +94,8 @@ def _rows(profile: pprof.Profile, path: pathlib.Path) -> list[Row]:
             float(values[inuse_space]), 0.0 if inuse_objects is None else float(values[inuse_objects]),
             0.0 if alloc_space is None else float(values[alloc_space]),
             0.0 if alloc_objects is None else float(values[alloc_objects]),
-            int(is_sample),
+            int(is_sample), labels.get("sampled") != "false",
+            tuple(sorted(pair for pair in labels.items() if pair[0] not in RESERVED_LABELS)),
         ))
     return rows
 

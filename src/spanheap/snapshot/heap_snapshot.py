@@ -104,6 +104,11 @@ class HeapSnapshot:
         """Live memory by trace, most first; `name` is the trace id. What has no known trace is left out."""
         return usage.usages((row for row in self.rows if row.trace_id), operator.attrgetter("trace_id"))
 
+    def by_label(self, key: str) -> list[SpanUsage]:
+        """Live memory by the value of this label, most first. What was made without it is left out."""
+        values = ((row, value) for row in self.rows if row.is_live for k, value in row.labels if k == key)
+        return usage.grouped(values)
+
     def by_thread(self, span_name: str | None = None) -> list[SpanUsage]:
         """Live memory by the name of the thread that allocated it, most first; all, or that of one span name.
 
@@ -135,14 +140,14 @@ class HeapSnapshot:
             (
                 numbers[row.stack], row.size, row.live_bytes, row.live_objects,
                 _number(row.trace_id[:16]), _number(row.trace_id[16:]), _number(row.span_id),
-                row.span_name, row.root_span_name, row.thread,
+                row.span_name, row.root_span_name, row.thread, row.sampled, dict(row.labels),
             )
             for row in self.rows if row.is_live
         ]
         return np.array(records, dtype=[
             ("site", np.int32), ("size", np.uint64), ("live_bytes", np.float64), ("live_objects", np.float64),
             ("trace_hi", np.uint64), ("trace_lo", np.uint64), ("span_id", np.uint64),
-            ("span_name", object), ("root_span_name", object), ("thread", object),
+            ("span_name", object), ("root_span_name", object), ("thread", object), ("sampled", np.bool_), ("labels", object),
         ])
 
     def __repr__(self) -> str:

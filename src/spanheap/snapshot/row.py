@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+# What a dump says of each sample, so that no label of the application's can be called that.
+RESERVED_LABELS = frozenset(("trace_id", "span_id", "span_name", "root_span_name", "thread", "sampled", "bytes"))
+
 NO_SPAN = "<no span>"   # the span name of memory allocated while no span was current
 
 
@@ -39,6 +42,8 @@ class Row(NamedTuple):
     allocated_bytes: float
     allocated_objects: float
     samples: int               # live ones: 1, and 0 for released totals
+    sampled: bool = True       # False: head sampling dropped the trace, no tracing backend has it
+    labels: tuple[tuple[str, str], ...] = ()   # (key, value), by key
 
     @property
     def is_live(self) -> bool:

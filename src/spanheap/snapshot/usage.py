@@ -62,10 +62,16 @@ class SpanUsage(Estimate):
     Traces and threads are known of live memory only: by these, `allocated_*` leaves out what was released.
     """
 
-    name: str                # what was grouped by: a span's name, a trace id, a thread's name
+    name: str                # what was grouped by: a span's name, a trace id, a thread's name, a label's value
     span_names: list[str]    # most live bytes first, as the next two
     root_names: list[str]
-    trace_ids: list[str]     # at most 10
+    trace_ids: list[str]     # at most 10; of traces that were exported
+    unsampled_bytes: float   # the part of live_bytes made for traces that head sampling dropped
+
+    @property
+    def sampled(self) -> bool:
+        """False when all that is live was made for traces that were not exported."""
+        return not self.live_bytes or abs(self.unsampled_bytes) < abs(self.live_bytes) * (1 - 1e-9)
 
 
 class _Sum:
@@ -73,11 +79,11 @@ class _Sum:
 
     __slots__ = (
         "allocated_bytes", "allocated_objects", "live_bytes", "live_objects",
-        "root_names", "samples", "span_names", "trace_ids", "variance",
+        "root_names", "samples", "span_names", "trace_ids", "unsampled_bytes", "variance",
     )
 
     def __init__(self) -> None:
-        self.live_bytes = self.live_objects = self.variance = 0.0
+        self.live_bytes = self.live_objects = self.variance = self.unsampled_bytes = 0.0
         self.allocated_bytes = self.allocated_objects = 0.0
         self.samples = 0
         self.span_names: dict[str, float] = {}   # name -> live bytes
@@ -93,7 +99,9 @@ class _Sum:
         self.variance += row.variance
         self.span_names[row.span_name] = self.span_names.get(row.span_name, 0.0) + row.live_bytes
         self.root_names[row.root_span_name] = self.root_names.get(row.root_span_name, 0.0) + row.live_bytes
-        if row.trace_id:
+        if not row.sampled:
+            self.unsampled_bytes += row.live_bytes
+        elif row.trace_id:
             self.trace_ids[row.trace_id] = self.trace_ids.get(row.trace_id, 0.0) + row.live_bytes
 
     def site(self, stack: tuple[Frame, ...]) -> Site:
@@ -106,7 +114,7 @@ class _Sum:
     def usage(self, name: str) -> SpanUsage:
         return SpanUsage(
             name=name, span_names=_largest(self.span_names), root_names=_largest(self.root_names),
-            trace_ids=_largest(self.trace_ids)[:SHOWN_TRACES],
+            trace_ids=_largest(self.trace_ids)[:SHOWN_TRACES], unsampled_bytes=self.unsampled_bytes,
             live_bytes=self.live_bytes, live_objects=self.live_objects, allocated_bytes=self.allocated_bytes,
             allocated_objects=self.allocated_objects, samples=self.samples, variance=self.variance,
         )
@@ -142,9 +150,13 @@ def line_of(row: Row) -> str:
 
 def usages(rows: Iterable[Row], name: Callable[[Row], str]) -> list[SpanUsage]:
     """The rows grouped by this name of theirs, most live bytes first."""
+    return grouped((row, name(row)) for row in rows)
+
+
+def grouped(rows: Iterable[tuple[Row, str]]) -> list[SpanUsage]:
+    """The rows grouped by the name given with each, most live bytes first."""
     sums: dict[str, _Sum] = {}
-    for row in rows:
-        key = name(row)
+    for row, key in rows:
         group = sums.get(key)
         if group is None:
             group = sums[key] = _Sum()

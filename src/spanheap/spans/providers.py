@@ -5,13 +5,17 @@ A provider cannot be told to drop a processor, so ours stays and is gated by the
 
 from __future__ import annotations
 
+import os
+import threading
 import weakref
 from typing import Any
 
 from spanheap import _core
 from spanheap.spans import attribution
 
-_attached: weakref.WeakKeyDictionary[Any, _core.SpanProcessor] = weakref.WeakKeyDictionary()
+_attached: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+_processors: weakref.WeakSet[_core.SpanProcessor] = weakref.WeakSet()
+_lock = threading.Lock()   # a provider must not get two
 
 
 def attach(provider: Any | None) -> bool:
@@ -22,19 +26,42 @@ def attach(provider: Any | None) -> bool:
         provider = trace.get_tracer_provider()
     if provider in _attached:
         return True
-    add = getattr(provider, "add_span_processor", None)  # the API's proxy has none: the SDK is not set up yet
-    if add is None:
+    if getattr(provider, "add_span_processor", None) is None:  # the API's proxy has none: the SDK is not set up yet
         return False
-    processor = _core.SpanProcessor()
-    add(processor)
-    _attached[provider] = processor
+    # `adopt` may have come before us: the processors are those of the provider's spans.
+    _add_processor(provider, getattr(provider, "_active_span_processor", None))
+    _attached[provider] = True
     attribution.mark_start_span()
     return True
 
 
+def adopt(span: Any) -> None:
+    """Attach to the provider of this span, one that nobody told us of. Its next spans are tracked."""
+    processors = getattr(span, "_span_processor", None)
+    if callable(getattr(processors, "add_span_processor", None)):
+        _add_processor(processors, processors)
+
+
+def _add_processor(target: Any, processors: Any) -> None:
+    with _lock:
+        if any(isinstance(p, _core.SpanProcessor) for p in getattr(processors, "_span_processors", ())):
+            return
+        processor = _core.SpanProcessor()
+        target.add_span_processor(processor)
+        _processors.add(processor)
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()   # a thread that is not here may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 def processor_errors() -> int:
     """Calls of our processors that failed inside and were swallowed."""
-    return sum(processor.errors for processor in _attached.values())
+    return sum(processor.errors for processor in list(_processors))
 
 
 def resource_attributes(provider: Any | None) -> dict[str, Any]:

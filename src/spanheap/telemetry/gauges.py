@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from spanheap import _core, process
@@ -18,10 +18,12 @@ from spanheap.version import __version__
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 # Span names are the service's and may be many; a metric is not the place for all of them.
 MAX_ROOT_NAMES = 20
+MAX_LABEL_VALUES = 20   # of each key, likewise
 # Several instruments of one collection share one pass over the samples.
 _READING_S = 0.5
 
 _attached: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
+_label_keys: tuple[str, ...] = ()
 
 
 class _Reading:
@@ -56,8 +58,24 @@ def _system_metrics_active() -> bool:
     return "opentelemetry.instrumentation.system_metrics" in sys.modules
 
 
-def attach(provider: Any | None) -> None:
-    """Make the instruments at this meter provider, or the global one."""
+def _live_by_label() -> Iterable[tuple[float, dict[str, str]]]:
+    sets = _core.live_by_labels() if _label_keys else []
+    for key in _label_keys:
+        by_value: dict[str, float] = {}
+        for labels, live_bytes in sets:
+            if key in labels:
+                by_value[labels[key]] = by_value.get(labels[key], 0.0) + live_bytes
+        largest = sorted(by_value.items(), key=lambda item: (item[0] == "<other>", -item[1]))
+        shown = largest if len(largest) <= MAX_LABEL_VALUES else largest[: MAX_LABEL_VALUES - 1]
+        rest = sum(size for _, size in largest[len(shown) :])
+        for value, size in shown + ([("<other>", rest)] if rest else []):
+            yield round(size), {"spanheap.label.key": key, "spanheap.label.value": value}
+
+
+def attach(provider: Any | None, label_metrics: Sequence[str] = ()) -> None:
+    """Make the instruments at this meter provider, or the global one. The keys given last hold for all."""
+    global _label_keys
+    _label_keys = tuple(label_metrics)
     from opentelemetry import metrics
 
     if provider is None:
@@ -100,6 +118,10 @@ def attach(provider: Any | None) -> None:
     meter.create_observable_gauge(
         "spanheap.heap.live_by_root", callback(live_by_root), "By",
         f"Live Python heap by local root span, the {MAX_ROOT_NAMES - 1} largest and <other>.",
+    )
+    meter.create_observable_gauge(
+        "spanheap.heap.live_by_label", callback(_live_by_label), "By",
+        f"Live Python heap by label, for the keys asked for; of each the {MAX_LABEL_VALUES - 1} largest values and <other>.",
     )
     meter.create_observable_counter(
         "spanheap.heap.allocated", one(lambda: round(reading.allocated())), "By", "Bytes allocated, estimated."

@@ -1,0 +1,228 @@
+# Part of _core: which span is current, and which spans there are.
+
+def set_context_types(hamt, bitmap, array, collision):
+    sh_context_set_types_with_gil(hamt, bitmap, array, collision)
+
+
+def bind_context(var, key, non_recording_type, invalid_span):
+    sh_context_bind_with_gil(var, key, non_recording_type, invalid_span)
+
+
+def set_attribution(int mode):
+    sh_context_set_mode_with_gil(<sh_context_mode>mode)
+
+
+def attribution():
+    return <int>sh_context_get_mode()
+
+
+def walk_context(var, int mode, default):
+    """What the hook's walk finds for this variable in the current context."""
+    cdef void *found = sh_context_walk_with_gil(var, <sh_context_mode>mode)
+    if found == NULL:
+        return default
+    value = <object>found
+    Py_DECREF(value)
+    return value
+
+
+def force_hash(var, Py_hash_t hash):
+    sh_context_force_hash_with_gil(var, hash)
+
+
+def mark_start_span(code):
+    """The code object whose callees' samples belong to the span that is about to start; None: no such."""
+    sh_frames_mark_with_gil(NULL if code is None else <void *>code)
+
+
+cdef int start_span(span, context, parent, name) except -1:
+    global wake_up
+    cdef sh_span_start start
+    if wake_up is not None:
+        callback, wake_up = wake_up, None
+        callback()
+    if not isinstance(context, tuple) or not (parent is None or isinstance(parent, tuple)):
+        raise TypeError("a SpanContext is a tuple")
+    start.span_id = (<tuple>context)[1]
+    sh_trace_id_halves((<tuple>context)[0], &start.trace_high, &start.trace_low)
+    start.parent_span_id = 0 if parent is None or (<tuple>parent)[2] else <uint64_t>(<tuple>parent)[1]
+    start.start_ns = sh_clock_ns(CLOCK_REALTIME)
+    start.object = <void *>span
+    start.type = Py_TYPE(span)
+    start.sampled = <int>(<tuple>context)[3] & 1
+    start.name = sh_symbols_intern_with_gil(&the_profile.strings, name)
+    sh_hook_settle_with_gil(sh_span_table_start(&the_profile.spans, &start))
+    return 0
+
+
+cdef int end_span(context, name) except -1:
+    if not isinstance(context, tuple):
+        raise TypeError("a SpanContext is a tuple")
+    cdef uint64_t span_id = (<tuple>context)[1]
+    sh_span_table_end(&the_profile.spans, span_id, sh_symbols_intern_with_gil(&the_profile.strings, name))
+    return 0
+
+
+cdef class SpanProcessor:
+    """Keeps the native table of active spans. An OpenTelemetry SpanProcessor by shape; one a provider, for the process's life.
+
+    Never raises into the service: what goes wrong is counted in `errors`."""
+
+    cdef readonly uint64_t errors
+    cdef object __weakref__
+
+    def on_start(self, span, parent_context=None):
+        if not sh_the_hook.enabled:
+            return
+        try:   # as the SDK keeps them: its properties cost as much as all the rest
+            start_span(span, span._context, span._parent, span._name)
+        except AttributeError:
+            self.on_start_of_another_sdk(span)
+        except Exception:
+            self.errors += 1
+
+    def _on_ending(self, span):
+        pass
+
+    def on_end(self, span):
+        if not sh_the_hook.enabled:
+            return
+        try:
+            end_span(span._context, span._name)
+        except AttributeError:
+            self.on_end_of_another_sdk(span)
+        except Exception:
+            self.errors += 1
+
+    cdef on_start_of_another_sdk(self, span):
+        try:
+            start_span(span, span.context, span.parent, span.name)
+        except Exception:
+            self.errors += 1
+
+    cdef on_end_of_another_sdk(self, span):
+        try:
+            end_span(span.context, span.name)
+        except Exception:
+            self.errors += 1
+
+    def shutdown(self):
+        pass
+
+    def force_flush(self, timeout_millis=30000):
+        return True
+
+
+# ---------------------------------------------------------------- spans that no processor told of
+
+cdef object adopt = None
+
+
+def set_adopt(callback):
+    """Called with each recording span that a hook met: its provider may be one that has no processor of ours yet."""
+    global adopt
+    adopt = callback
+
+
+cdef uint32_t intern(name):
+    return sh_symbols_intern_with_gil(&the_profile.strings, name)
+
+
+cdef int ask(span, sh_span_facts *facts) except -1:
+    """What a span can tell of itself. Not a recording one: its names are those that NamingSampler left in its trace state."""
+    context = span.get_span_context()
+    trace_id, span_id, _, flags, state = context[:5]
+    sh_trace_id_halves(trace_id, &facts.trace_high, &facts.trace_low)
+    facts.span_id = span_id
+    facts.sampled = <int>flags & 1
+    if trace_id == 0:   # a span that stands for none
+        facts.name = facts.root_name = the_profile.spans.spans[SH_SPAN_NONE].name
+        facts.sampled = True
+    elif span.is_recording() or hasattr(span, "name"):   # an ended span is not recording, but has its name
+        parent = span.parent
+        facts.name = intern(span.name)
+        facts.root_name = 0
+        facts.parent_span_id = parent[1] if parent is not None and not parent[2] else 0
+        facts.start_ns = span.start_time or 0
+        if adopt is not None:
+            adopt(span)
+    else:
+        names = getattr(state, "spanheap_names", None)
+        if names is not None:
+            facts.name, facts.root_name = intern(names[0]), intern(names[1])
+    return 0
+
+
+cdef void settle_spans():
+    """Ask the spans that hooks have met since the last time for their names, and let go of them. Raises nothing."""
+    cdef sh_span_facts facts
+    cdef uint32_t slot, pseudo, limit = the_profile.spans.met_count
+    sh_hook_mute()
+    while limit:   # bounded: letting go of a span may run code that is sampled
+        limit -= 1
+        slot = sh_span_table_take_met(&the_profile.spans)
+        if slot == SH_SPAN_NONE:
+            break
+        span = <object>the_profile.spans.spans[slot].object
+        Py_DECREF(span)   # the hook's reference; `span` has one of its own
+        memset(&facts, 0, sizeof(facts))
+        pseudo = facts.name = facts.root_name = the_profile.spans.spans[slot].name
+        try:
+            ask(span, &facts)
+        except Exception:
+            facts.name = facts.root_name = pseudo
+        sh_span_table_settle(&the_profile.spans, slot, &facts)
+    span = None
+    sh_hook_unmute()
+
+
+def note_dropped(trace_id, name, root_name):
+    """A sampler has dropped the span of this thread's start_span call: what that call has made so far belongs to it."""
+    cdef sh_span_facts facts
+    cdef uint32_t slot
+    if not sh_the_hook.enabled or not sh_hook_has_pending():
+        return
+    memset(&facts, 0, sizeof(facts))
+    sh_trace_id_halves(trace_id, &facts.trace_high, &facts.trace_low)
+    facts.name, facts.root_name = intern(name), intern(root_name)
+    slot = sh_span_table_note(&the_profile.spans, &facts)
+    sh_hook_settle_with_gil(slot)
+    sh_span_table_release(&the_profile.spans, slot)
+
+
+def root_name_of(span):
+    """The name of this span's local root; None when the span is not active."""
+    cdef uint32_t slot = SH_SPAN_NONE
+    if sh_the_hook.enabled:
+        slot = sh_span_table_find_in_hook(&the_profile.spans, <void *>span, Py_TYPE(span))
+    if slot == SH_SPAN_NONE or the_profile.spans.spans[slot].provisional:
+        return None
+    return text(the_profile.spans.spans[the_profile.spans.spans[slot].root].name)
+
+
+# ---------------------------------------------------------------- active spans
+
+cdef struct active_span:
+    sh_span span
+    uint32_t root_name
+
+
+def active_spans(uint32_t n):
+    """The n oldest active spans: [(trace_id, span_id, name, root_name, start_ns)], ids in hex, oldest first."""
+    n = min(n, the_profile.spans.active)
+    cdef uint32_t *slots = <uint32_t *>malloc((n + 1) * sizeof(uint32_t))
+    cdef active_span *copies = <active_span *>malloc((n + 1) * sizeof(active_span))
+    cdef uint32_t count, i
+    try:
+        if slots == NULL or copies == NULL:
+            raise MemoryError
+        # Copied out whole before the first Python object is made: a collection in between may start and end spans.
+        count = sh_span_table_oldest(&the_profile.spans, slots, n)
+        for i in range(count):
+            copies[i].span = the_profile.spans.spans[slots[i]]
+            copies[i].root_name = the_profile.spans.spans[copies[i].span.root].name
+        return [(hex_trace_id(copies[i].span.trace_high, copies[i].span.trace_low), "%016x" % copies[i].span.span_id,
+                 text(copies[i].span.name), text(copies[i].root_name), copies[i].span.start_ns) for i in range(count)]
+    finally:
+        free(slots)
+        free(copies)
