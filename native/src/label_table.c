@@ -7,6 +7,7 @@ static const char OTHER[] = "<other>";
 bool sh_label_table_init(sh_label_table *t, uint32_t capacity) {
     memset(t, 0, sizeof *t);
     t->capacity = capacity;
+    t->reserved = capacity / 16;
     t->bucket_bits = sh_log2_ceil(capacity);
     t->labels = sh_pages_map((capacity + 1) * sizeof *t->labels);
     t->buckets = sh_pages_map(sizeof *t->buckets << t->bucket_bits);
@@ -55,7 +56,8 @@ static uint32_t take_node(sh_label_table *t) {
     return set;
 }
 
-static uint32_t find_or_make(sh_label_table *t, uint32_t parent, uint32_t key, const char *value, size_t length) {
+static uint32_t find_or_make(sh_label_table *t, uint32_t parent, uint32_t key, const char *value, size_t length,
+                             uint32_t reserved) {
     uint32_t *bucket = bucket_of(t, parent, key, value, length);
     for (uint32_t set = *bucket; set; set = t->labels[set].next) {
         sh_label *l = &t->labels[set];
@@ -64,7 +66,7 @@ static uint32_t find_or_make(sh_label_table *t, uint32_t parent, uint32_t key, c
             return set;
         }
     }
-    uint32_t set = take_node(t);
+    uint32_t set = t->in_use + reserved < t->capacity ? take_node(t) : SH_LABELS_NONE;
     if (!set) return SH_LABELS_NONE;
     t->labels[set] = (sh_label){ .parent = parent, .key = key, .refs = 1, .next = *bucket, .value.length = (uint8_t)length };
     memcpy(t->labels[set].value.data, value, length);
@@ -75,10 +77,11 @@ static uint32_t find_or_make(sh_label_table *t, uint32_t parent, uint32_t key, c
 }
 
 uint32_t sh_label_table_add(sh_label_table *t, uint32_t parent, uint32_t key, const char *value, size_t length) {
-    uint32_t set = find_or_make(t, parent, key, value, length < SH_LABEL_VALUE_BYTES ? length : SH_LABEL_VALUE_BYTES);
+    if (length > SH_LABEL_VALUE_BYTES) length = SH_LABEL_VALUE_BYTES;
+    uint32_t set = find_or_make(t, parent, key, value, length, t->reserved);
     if (set) return set;
     t->overflowed++;
-    set = find_or_make(t, parent, key, OTHER, sizeof OTHER - 1);
+    set = find_or_make(t, parent, key, OTHER, sizeof OTHER - 1, 0);
     if (set) return set;
     sh_label_table_retain(t, parent);   /* not even that: the set as it was */
     return parent;

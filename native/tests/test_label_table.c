@@ -5,7 +5,7 @@
 #include "spanheap/label_table.h"
 #include "spanheap/sampler.h"
 
-enum { CAPACITY = 40, HOLDERS = 64, KEYS = 3, VALUES = 6, MAX_PAIRS = 4 };
+enum { CAPACITY = 32, RESERVED = 2, HOLDERS = 64, KEYS = 3, VALUES = 6, MAX_PAIRS = 4 };
 
 static sh_label_table t;
 
@@ -79,20 +79,22 @@ static void test_against_its_holders(void) {
 static void test_full_of_values(void) {
     if (!CHECK(sh_label_table_init(&t, CAPACITY))) return;
     int key = sh_label_table_key(&t, "tenant", 6);
-    uint32_t sets[CAPACITY], base = add(SH_LABELS_NONE, key, "base"), other;
-    for (int i = 0; i < CAPACITY - 2; i++) {
+    uint32_t sets[CAPACITY] = { 0 }, base = add(SH_LABELS_NONE, key, "base"), other;
+    for (int i = 0; i < CAPACITY - RESERVED - 1; i++) {
         char value[32];
         snprintf(value, sizeof value, "tenant %d", i);
         sets[i] = add(SH_LABELS_NONE, key, value);
     }
-    CHECK(t.in_use == CAPACITY - 1 && t.overflowed == 0);
-    other = add(SH_LABELS_NONE, key, "<other>");   /* the last place */
-    CHECK(add(SH_LABELS_NONE, key, "one more") == other && t.overflowed == 1 && t.labels[other].refs == 2);
-    CHECK(add(base, key, "one more") == base && t.overflowed == 2 && t.labels[base].refs == 2);
+    CHECK(t.in_use == CAPACITY - RESERVED && t.overflowed == 0);
+    other = add(SH_LABELS_NONE, key, "one more");
+    CHECK(other != SH_LABELS_NONE && t.labels[other].value.length == 7 && t.overflowed == 1);
+    CHECK(add(SH_LABELS_NONE, key, "and another") == other && t.overflowed == 2 && t.labels[other].refs == 2);
+    CHECK(add(sets[0], key, "one more") != sets[0] && t.overflowed == 3);   /* the last place */
+    CHECK(add(base, key, "one more") == base && t.overflowed == 4 && t.labels[base].refs == 2);
     CHECK(sh_label_table_valid(&t));
-    sh_label_table_release(&t, sets[5]);
+    for (int i = 5; i < 5 + RESERVED + 1; i++) sh_label_table_release(&t, sets[i]);
     uint32_t again = add(SH_LABELS_NONE, key, "one more");
-    CHECK(again == sets[5] && t.overflowed == 2 && sh_label_table_valid(&t));
+    CHECK(again == sets[5 + RESERVED] && t.overflowed == 4 && sh_label_table_valid(&t));
     sh_label_table_fini(&t);
 }
 

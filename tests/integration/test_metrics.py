@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 import spanheap
 
 BLOCK = 100_000
+ASKED_FOR = {"spanheap.heap.live_by_label"}   # reported where label_metrics= names keys
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
@@ -68,9 +69,10 @@ def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader
     """Names, kinds and units as docs/metrics.md lists them, figures as the snapshot has them."""
     traces = TracerProvider()
     with spanheap.profile(
-        sample_interval=1, max_samples=1_000_000, tick=None, meter_provider=meters, tracer_provider=traces
+        sample_interval=1, max_samples=1_000_000, tick=None, meter_provider=meters, tracer_provider=traces,
+        label_metrics=["tenant"],
     ) as session:
-        with traces.get_tracer("t").start_as_current_span("GET /"):
+        with traces.get_tracer("t").start_as_current_span("GET /"), spanheap.labels(tenant="acme", job="import"):
             kept = [bytes(BLOCK) for _ in range(50)]
             snapshot, metrics = session.snapshot(), collect(reader)
         assert {name: (kind_of(metric), metric.unit) for name, metric in metrics.items()} == listed()
@@ -84,6 +86,9 @@ def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader
         assert value(metrics["spanheap.sample.count"]) >= 50
         assert 10_000 < value(metrics["spanheap.profiler.memory"]) < 500e6
         assert 0 < value(metrics["spanheap.profiler.cpu.time"]) < 60
+        [labelled] = metrics["spanheap.heap.live_by_label"].data.data_points
+        assert dict(labelled.attributes) == {"spanheap.label.key": "tenant", "spanheap.label.value": "acme"}
+        assert len(kept) * BLOCK <= labelled.value < len(kept) * BLOCK * 1.1
         roots = {
             point.attributes["spanheap.root_span.name"]: point.value
             for point in metrics["spanheap.heap.live_by_root"].data.data_points
@@ -116,7 +121,7 @@ def test_nothing_is_reported_after_shutdown_and_a_second_session_reports_again(
         with spanheap.profile(sample_interval=1, max_samples=100_000, tick=None, meter_provider=meters):
             kept = bytes(BLOCK)
             metrics = collect(reader)
-            assert set(metrics) == set(listed())
+            assert set(metrics) == set(listed()) - ASKED_FOR
             assert value(metrics["spanheap.heap.live"]) >= BLOCK
             del kept
         assert collect(reader) == {}
@@ -130,7 +135,7 @@ def test_resident_memory_is_not_reported_twice(
         assert "process.memory.usage" in collect(reader)
         monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.system_metrics", None)
         metrics = collect(reader)
-    assert set(metrics) == set(listed()) - {"process.memory.usage"}
+    assert set(metrics) == set(listed()) - ASKED_FOR - {"process.memory.usage"}
 
 
 def test_counters_do_not_fall(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
@@ -145,3 +150,19 @@ def test_counters_do_not_fall(reader: InMemoryMetricReader, meters: MeterProvide
         assert session.stats().rate_raised > 0
     for before, after in zip(seen, seen[1:], strict=False):
         assert all(a >= b for a, b in zip(after, before, strict=True))
+
+
+def test_label_values_are_bounded(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
+    """The 19 largest values of a key have their own series, the rest is one."""
+    kept = []
+    with spanheap.profile(
+        sample_interval=1, max_samples=100_000, tick=None, meter_provider=meters, label_metrics=("tenant", "absent")
+    ):
+        for i in range(30):
+            with spanheap.labels(tenant=f"tenant {i:02}"):
+                kept.append(bytes(BLOCK * (i + 1)))
+        points = collect(reader)["spanheap.heap.live_by_label"].data.data_points
+    values = {p.attributes["spanheap.label.value"]: p.value for p in points}
+    assert set(values) == {f"tenant {i:02}" for i in range(11, 30)} | {"<other>"}
+    assert sum(range(1, 12)) * BLOCK <= values["<other>"] < sum(range(1, 12)) * BLOCK * 1.1
+    del kept

@@ -6,7 +6,7 @@
  *
  * Bounded by nodes, by keys and by the bytes of a value. Values come and go with the work (tenants, jobs), so nodes are used
  * again; keys are few and stay. What does not fit is counted in `overflowed`: a pair whose value finds no place gets the value
- * "<other>", one whose key finds none is left out.
+ * "<other>", for which some places are held free, and one whose key finds none is left out.
  *
  * Invariant: refs = holders + children; refs > 0 <=> the node is in its bucket.
  * Thread rules: everything needs the GIL. The table stands beside the profile, not in it: scopes outlive sessions. */
@@ -38,11 +38,12 @@ typedef struct {
     sh_label *labels;           /* [0] is no node */
     uint32_t *buckets;
     sh_label_key keys[SH_LABEL_KEYS];
-    uint32_t key_count, capacity, high, first_free, in_use;
+    uint32_t key_count, capacity, reserved, high, first_free, in_use;
     unsigned bucket_bits;
     uint64_t overflowed;
 } sh_label_table;
 
+/* Room for `capacity` sets, a sixteenth of them for "<other>". */
 bool sh_label_table_init(sh_label_table *t, uint32_t capacity);
 void sh_label_table_fini(sh_label_table *t);
 

@@ -68,4 +68,4 @@ def _root_name(parent_context: Context | None, name: str) -> str:
     names = getattr(context.trace_state, "spanheap_names", None)
     if names is not None:
         return str(names[1])
-    return _core.root_name_of(parent) or getattr(parent, "name", name)
+    return _core.root_name_of(parent) or str(getattr(parent, "name", name))
