@@ -23,6 +23,12 @@ cdef void *dump_workspace = NULL
 cdef object wake_up = None
 
 
+cdef int require_tables() except -1:
+    if the_profile.spans.spans == NULL:
+        raise RuntimeError("spanheap was not started in this process")
+    return 0
+
+
 # ---------------------------------------------------------------- sampling
 
 def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t span_capacity, bint adaptive, uint64_t seed,
@@ -67,6 +73,7 @@ def running():
 
 def tick(uint32_t max_frames):
     """Fold what was released, name spans and some stacks, look whether the hook is still in place. Returns the hook mode."""
+    require_tables()
     settle_spans()   # first: what is folded is counted under the name it has then
     sh_hook_tick_with_gil()
     sh_type_cache_release_with_gil(&the_profile.live)
@@ -98,6 +105,7 @@ def unnamed_threads():
 
 def name_threads(list threads):
     """Enter [(ident, name)] of the living threads; slots of threads that are gone and have no samples are freed."""
+    require_tables()
     cdef uint64_t alive[SH_THREAD_CAPACITY]
     cdef uint32_t n = 0
     for ident, name in threads[:SH_THREAD_CAPACITY]:
@@ -140,12 +148,14 @@ include "_core_capture.pxi"
 
 def sums():
     """(live_bytes, live_objects, allocated_bytes, allocated_objects, live samples), as estimated now."""
+    require_tables()
     cdef sh_profile_sums s = sh_profile_sum(the_profile)
     return s.live_bytes, s.live_objects, s.allocated_bytes, s.allocated_objects, s.live_samples
 
 
 def live_by_root(uint32_t n):
     """[(local root name, live bytes)], largest first, at most n; the rest is summed as "<other>"."""
+    require_tables()
     cdef sh_name_sum rows[64]
     cdef uint32_t count = sh_profile_live_by_root(the_profile, rows, min(max(n, 1), 64)), i
     return [(text(rows[i].name), rows[i].bytes) for i in range(count)]
@@ -163,6 +173,7 @@ def live_by_labels():
 
 def counters():
     """All counts of the core by name. What was dropped, and why, is among them."""
+    require_tables()
     cdef sh_profile *p = the_profile
     return {
         "samples": p.counters.recorded,
@@ -203,4 +214,5 @@ def sample_interval():
 
 def valid():
     """The invariants of all tables hold (slow: for tests)."""
+    require_tables()
     return bool(sh_profile_valid(the_profile))

@@ -17,6 +17,7 @@ cdef class Capture:
     cdef sh_heap_snapshot snapshot
 
     def __cinit__(self):
+        require_tables()
         settle_spans()
         sh_type_cache_release_with_gil(&the_profile.live)
         sh_symbols_resolve_with_gil(the_profile, <uint32_t>-1)

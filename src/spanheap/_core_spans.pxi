@@ -209,6 +209,7 @@ cdef struct active_span:
 
 def active_spans(uint32_t n):
     """The n oldest active spans: [(trace_id, span_id, name, root_name, start_ns)], ids in hex, oldest first."""
+    require_tables()
     n = min(n, the_profile.spans.active)
     cdef uint32_t *slots = <uint32_t *>malloc((n + 1) * sizeof(uint32_t))
     cdef active_span *copies = <active_span *>malloc((n + 1) * sizeof(active_span))

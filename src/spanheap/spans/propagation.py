@@ -1,0 +1,233 @@
+"""Carrying the current span and the labels into threads and thread pools: the option `propagate_to_threads`.
+
+A thread begins with an empty context, so that what it makes has no span, though a request waits for it. While this is
+installed, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start` take along OpenTelemetry's current
+context and spanheap's labels, and put them back where the function has returned.
+
+Only these two are carried, not the whole context as by `copy_context().run`: they say for whom work is done and change
+nothing of what it does. Other context variables are the application's (decimal's precision, a framework's request or
+database session, which may be meant for one thread): a profiler that brought them to where they were not would change
+the service.
+
+Threads of pools work for many, one after the other. They are given each job's context, never that of whoever happened to
+start them, which would have all later work and would be kept alive for as long as the pool. They are known by the
+package of their function (`_POOLS`); a pool of another package should be started outside of all spans.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from opentelemetry import context as otel_context
+
+from spanheap.spans import labels
+
+logger = logging.getLogger("spanheap")
+
+# Top-level packages whose threads serve the whole process: workers of pools, queue feeders, exporters, event loops.
+_POOLS = frozenset(
+    ("anyio", "asyncio", "concurrent", "grpc", "logging", "multiprocessing", "opentelemetry", "spanheap", "trio")
+)
+
+
+class Carrier(NamedTuple):
+    """One thing that is carried."""
+
+    current: Callable[[], Any]
+    """What is in force here; None: nothing to carry."""
+    attach: Callable[[Any], Any]
+    """Puts it in force; returns a token."""
+    detach: Callable[[Any], None]
+
+
+def _current_context() -> Any:
+    # OpenTelemetry's own instrumentation of threads carries the context when it is on; twice is once too often.
+    threads = sys.modules.get("opentelemetry.instrumentation.threading")
+    if threads is not None and threads.ThreadingInstrumentor().is_instrumented_by_opentelemetry:
+        return None
+    return otel_context.get_current() or None
+
+
+CARRIERS = (
+    Carrier(_current_context, otel_context.attach, otel_context.detach),
+    Carrier(labels.current, labels.attach, labels.detach),
+)
+
+_State = list[tuple[Carrier, Any]]
+
+_lock = threading.Lock()
+_carriers: tuple[Carrier, ...] = ()   # empty: not installed
+_patches: list[_Patch] = []
+
+
+# ---------------------------------------------------------------- work that is handed over
+
+
+class _Carried:
+    """A function that runs with what was in force where it was handed over."""
+
+    __slots__ = ("_function", "_state")
+
+    def __init__(self, function: Callable[..., Any], state: _State) -> None:
+        self._function = function
+        self._state = state
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        function, attached = self._function, _attach(self._state)
+        del self   # an exception that is kept keeps this frame, and must not keep a span with it
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _detach(attached)
+
+
+class _CarriedRun(_Carried):
+    """Stands in for a thread's `run` from its start until it runs."""
+
+    __slots__ = ("_thread",)
+
+    def __init__(self, thread: threading.Thread, state: _State) -> None:
+        super().__init__(thread.run, state)
+        self._thread = thread
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        del self._thread.__dict__["run"]   # or a thread that has ended would keep what it carried
+        call = super().__call__
+        del self
+        return call(*args, **kwargs)
+
+
+def _capture() -> _State:
+    state = []
+    for carrier in _carriers:
+        try:
+            value = carrier.current()
+        except Exception:
+            _log_once("what is in force here cannot be read")
+            continue
+        if value is not None:
+            state.append((carrier, value))
+    return state
+
+
+def _attach(state: _State) -> list[tuple[Carrier, Any]]:
+    attached = []
+    for carrier, value in state:
+        try:
+            attached.append((carrier, carrier.attach(value)))
+        except Exception:
+            _log_once("it cannot be put in force in this thread")
+    return attached
+
+
+def _detach(attached: list[tuple[Carrier, Any]]) -> None:
+    for carrier, token in reversed(attached):
+        try:
+            carrier.detach(token)
+        except Exception:
+            _log_once("it cannot be taken back")
+
+
+@functools.cache
+def _log_once(problem: str) -> None:
+    logger.exception("spanheap: a context is not carried into a thread: %s; the work itself goes on", problem)
+
+
+# ---------------------------------------------------------------- the two functions
+
+
+def _carrying_submit(submit: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(submit)
+    def carrying(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if args and not isinstance(args[0], _Carried):
+            state = _capture()
+            if state:
+                args = (_Carried(args[0], state), *args[1:])
+        return submit(self, *args, **kwargs)
+
+    return carrying
+
+
+def _carrying_start(start: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(start)
+    def carrying(self: threading.Thread, /, *args: Any, **kwargs: Any) -> Any:
+        # Its own `run`, set on the object, would have to be put back; nobody does that to a thread to be traced.
+        if "run" in self.__dict__ or _is_of_a_pool(self) or not (state := _capture()):
+            return start(self, *args, **kwargs)
+        run = self.__dict__["run"] = _CarriedRun(self, state)
+        try:
+            return start(self, *args, **kwargs)
+        except BaseException:   # started before, or there are no more threads: it stays as it was
+            if self.__dict__.get("run") is run:
+                del self.__dict__["run"]
+            raise
+
+    return carrying
+
+
+def _is_of_a_pool(thread: threading.Thread) -> bool:
+    for function in (type(thread).run, getattr(thread, "_target", None)):
+        module = getattr(function, "__module__", None)
+        if isinstance(module, str) and module.partition(".")[0] in _POOLS:
+            return True
+    return False
+
+
+# ---------------------------------------------------------------- in and out
+
+
+class _Patch(NamedTuple):
+    owner: type
+    name: str
+    found: Callable[..., Any]
+    ours: Callable[..., Any]
+
+    def is_in_place(self) -> bool:
+        """Whether calls still come to us: directly, or through whoever has wrapped us since."""
+        function = getattr(self.owner, self.name, None)
+        while function is not None and function is not self.ours:
+            function = getattr(function, "__wrapped__", None)
+        return function is not None
+
+
+def install(carriers: tuple[Carrier, ...] = CARRIERS) -> None:
+    """From now on what is handed over to threads and thread pools carries these. Again: with other carriers."""
+    global _carriers
+    from concurrent.futures import ThreadPoolExecutor   # not imported by every service
+
+    with _lock:
+        _patches[:] = [patch for patch in _patches if patch.is_in_place()]
+        patched = {(patch.owner, patch.name) for patch in _patches}
+        for owner, name, wrap in (
+            (ThreadPoolExecutor, "submit", _carrying_submit), (threading.Thread, "start", _carrying_start)
+        ):
+            if (owner, name) not in patched:
+                found = getattr(owner, name)
+                _patches.append(_Patch(owner, name, found, wrap(found)))
+                setattr(owner, name, _patches[-1].ours)
+        _carriers = carriers
+
+
+def uninstall() -> None:
+    """What is handed over from now on carries nothing. What somebody has wrapped since stays, and passes calls on."""
+    global _carriers
+    with _lock:
+        _carriers = ()
+        for patch in _patches[:]:
+            if patch.owner.__dict__.get(patch.name) is patch.ours:
+                setattr(patch.owner, patch.name, patch.found)
+                _patches.remove(patch)
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()   # a thread that is not here may have held it
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
