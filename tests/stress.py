@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy
 from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import set_tracer_provider
 
 import spanheap
@@ -53,6 +54,7 @@ class Worker:
         self.failures: list[str] = []
         self.folder = tempfile.mkdtemp(prefix="spanheap-stress-")
         self.tracer: Any = None
+        self.foreign: Any = None   # of a provider that nobody told spanheap of, half of whose traces are dropped
         # CPython itself crashes when tracemalloc stops while a thread without the GIL waits inside it, as zlib's may.
         self.without_gil = threading.Lock()
 
@@ -107,6 +109,13 @@ class Worker:
                         self.allocate(rng, kept)
                     outer.update_name("renamed")
                 self.totals["spans"] += 2
+            elif rng.random() < 0.3:
+                with (
+                    spanheap.labels(tenant=f"tenant {rng.randrange(6_000)}", worker=threading.current_thread().name),
+                    self.foreign.start_as_current_span("foreign"), self.foreign.start_as_current_span("child"),
+                ):
+                    self.allocate(rng, kept)
+                self.totals["labels"] += 1
             elif rng.random() < 0.1:
                 self.tracer.start_span("never ended")
             self.allocate(rng, kept)
@@ -245,6 +254,7 @@ class Worker:
 
     def run(self) -> int:
         """The whole worker; returns its exit status."""
+        self.foreign = TracerProvider(sampler=spanheap.NamingSampler(TraceIdRatioBased(0.5))).get_tracer("foreign")
         provider = TracerProvider()
         set_tracer_provider(provider)
         self.tracer = provider.get_tracer("stress")

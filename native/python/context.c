@@ -126,22 +126,33 @@ static PyObject *find_in_hook(PyThreadState *tstate, PyObject *var, uint32_t has
 
 /* ------------------------------------------------------------------ the span */
 
-uint32_t sh_context_span_in_hook(PyThreadState *tstate, sh_span_table *spans) {
-    if (config.mode == SH_CONTEXT_OFF || !config.var) return SH_SPAN_NONE;
+static PyObject *current_span_in_hook(PyThreadState *tstate) {
+    if (config.mode == SH_CONTEXT_OFF || !config.var) return NULL;
     PyObject *context = find_in_hook(tstate, config.var, config.var_hash, config.mode);
-    if (!context || !PyDict_Check(context)) return SH_SPAN_NONE;
+    if (!context || !PyDict_Check(context)) return NULL;
     /* Never a look-up by key: with equal hashes it would run __eq__, Python code, inside an allocation. */
     PyObject *key, *value, *span = NULL;
     Py_ssize_t position = 0;
     for (int i = 0; i < MAX_CONTEXT_KEYS && !span && PyDict_Next(context, &position, &key, &value); i++)
         if (key == config.key) span = value;
-    if (!span || span == config.invalid_span) return SH_SPAN_NONE;
+    return span == config.invalid_span ? NULL : span;
+}
+
+uint32_t sh_context_span_in_hook(PyThreadState *tstate, sh_span_table *spans) {
+    PyObject *span = current_span_in_hook(tstate);
+    if (!span) return SH_SPAN_NONE;
     uint32_t slot = sh_span_table_find_in_hook(spans, span, Py_TYPE(span));
     if (SH_LIKELY(slot)) return slot;
     slot = sh_span_table_meet_in_hook(spans, span, Py_TYPE(span),
                                       Py_TYPE(span) == config.non_recording ? SH_SPAN_UNSAMPLED : SH_SPAN_UNTRACKED);
     if (slot >= SH_SPAN_FIRST) Py_INCREF(span);
     return slot;
+}
+
+PyObject *sh_context_current_span_with_gil(void) {
+    PyObject *span = current_span_in_hook(PyThreadState_Get());
+    Py_XINCREF(span);
+    return span;
 }
 
 /* ------------------------------------------------------------------ the labels */

@@ -176,20 +176,6 @@ cdef void settle_spans():
     sh_hook_unmute()
 
 
-def note_dropped(trace_id, name, root_name):
-    """A sampler has dropped the span of this thread's start_span call: what that call has made so far belongs to it."""
-    cdef sh_span_facts facts
-    cdef uint32_t slot
-    if not sh_the_hook.enabled or not sh_hook_has_pending():
-        return
-    memset(&facts, 0, sizeof(facts))
-    sh_trace_id_halves(trace_id, &facts.trace_high, &facts.trace_low)
-    facts.name, facts.root_name = intern(name), intern(root_name)
-    slot = sh_span_table_note(&the_profile.spans, &facts)
-    sh_hook_settle_with_gil(slot)
-    sh_span_table_release(&the_profile.spans, slot)
-
-
 def root_name_of(span):
     """The name of this span's local root; None when the span is not active."""
     cdef uint32_t slot = SH_SPAN_NONE
@@ -198,6 +184,77 @@ def root_name_of(span):
     if slot == SH_SPAN_NONE or the_profile.spans.spans[slot].provisional:
         return None
     return text(the_profile.spans.spans[the_profile.spans.spans[slot].root].name)
+
+
+# ---------------------------------------------------------------- spans that a sampler drops
+
+cdef object drop_decision = None, named_state = None, new_result = None, span_key = None
+cdef dict no_entries = {}
+cdef Py_ssize_t refs_of_a_temporary = 0
+
+
+def bind_sampler(temporary, decision, state_type, result_type, key):
+    """The decision to drop a span, the type of trace state to give it, the type of a sampler's result, the key of the parent.
+
+    `temporary`: an object that only this call knows, to see how many references such an argument has."""
+    global drop_decision, named_state, new_result, span_key, refs_of_a_temporary
+    refs_of_a_temporary = (<PyObject *>temporary).ob_refcnt
+    drop_decision, named_state, new_result, span_key = decision, state_type, result_type, key
+
+
+cdef int note_dropped(trace_id, name, root_name) except -1:
+    """A sampler has dropped the span of this thread's start_span call: what that call has made so far belongs to it."""
+    cdef sh_span_facts facts
+    memset(&facts, 0, sizeof(facts))
+    sh_trace_id_halves(trace_id, &facts.trace_high, &facts.trace_low)
+    facts.name, facts.root_name = intern(name), intern(root_name)
+    cdef uint32_t slot = sh_span_table_note(&the_profile.spans, &facts)
+    sh_hook_settle_with_gil(slot)
+    sh_span_table_release(&the_profile.spans, slot)
+    return 0
+
+
+cdef object root_name_below(parent_context, name):
+    """The name of the local root of a span of this name that starts in this context."""
+    cdef void *current
+    if parent_context is not None:
+        parent = parent_context.get(span_key)
+    else:
+        current = sh_context_current_span_with_gil()
+        if current == NULL:
+            return name
+        parent = <object>current
+        Py_DECREF(parent)
+    if parent is None:
+        return name
+    context = parent.get_span_context()
+    if not (context[0] and context[1]) or context[2]:   # no span, or a remote one
+        return name
+    state = context[4]
+    if type(state) is named_state:
+        return state.spanheap_names[1]
+    return root_name_of(parent) or getattr(parent, "name", name)
+
+
+def name_dropped(result, parent_context, trace_id, name):
+    """The result of a sampler; that of a dropped span with the names that it would have had. Raises nothing."""
+    if result.decision is not drop_decision or not sh_the_hook.enabled:
+        return result
+    try:
+        root_name = root_name_below(parent_context, name)
+        if sh_hook_has_pending():
+            note_dropped(trace_id, name, root_name)
+        given = result.trace_state
+        state = named_state.__new__(named_state)
+        state._dict = no_entries if given is None else given._dict   # trace states do not change: `add` makes another
+        state.spanheap_names = (name, root_name)
+        # Nobody else's, so it may be changed; a result that its sampler keeps must not be.
+        if (<PyObject *>result).ob_refcnt == refs_of_a_temporary:
+            result.trace_state = state
+            return result
+        return new_result(result.decision, result.attributes, state)
+    except Exception:
+        return result   # a name is not worth a span
 
 
 # ---------------------------------------------------------------- active spans

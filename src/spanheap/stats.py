@@ -45,8 +45,8 @@ class Stats:
     spans_untracked: int
     spans_replaced: int
     spans_settled: int
-    """Met by the hook without having been announced, and asked for their names afterwards: sampled out, of another provider, or
-    ended but still current."""
+    """Met by the hook without having been announced, and asked for their names afterwards: sampled out, of another
+    provider, or ended but still current."""
     spans_unmet: int
     """Of those, not asked for want of room: "<unsampled>" or "<untracked>"."""
     labels: int

@@ -81,7 +81,7 @@ def test_the_memory_of_dropped_spans_is_their_own(every_byte: spanheap.Session) 
     spans = [tracer.start_span(name) for _ in range(100) for name in ("drop me", "record me")]
     dropped, recorded = usage(every_byte, "drop me"), usage(every_byte, "record me")
     # What the call makes after the decision cannot be told from the next call's: "<unsampled>".
-    assert dropped.live_bytes > 100 * 50 and dropped.sampled is False
+    assert dropped.live_bytes > 100 * 40 and dropped.sampled is False
     assert recorded.live_bytes > 100 * 1_000 and recorded.sampled
     del spans
 
@@ -139,6 +139,30 @@ def test_nothing_of_it_leaves_the_process(every_byte: spanheap.Session) -> None:
     [trace_usage] = [u for u in every_byte.snapshot().by_trace() if u.name == "0af7651916cd43dd8448eb211c80319c"]
     assert trace_usage.sampled is False
     del kept
+
+
+class Cached(Sampler):
+    """Gives the same result object to all."""
+
+    result = SamplingResult(Decision.DROP)
+
+    def should_sample(self, *args, **kwargs):  # type: ignore[no-untyped-def]
+        return self.result
+
+    def get_description(self) -> str:
+        return "Cached"
+
+
+def test_a_result_that_the_delegate_keeps_is_not_changed(every_byte: spanheap.Session) -> None:
+    """Fresh results are completed in place, since it is faster; one that others will see must stay as it is."""
+    cached = Cached()
+    tracer = attached(spanheap.NamingSampler(cached), every_byte).get_tracer("t")
+    kept = []
+    for name in ("GET /a", "GET /b"):
+        with tracer.start_as_current_span(name):
+            kept.append(bytes(BLOCK))
+    assert cached.result.trace_state is None
+    assert all(BLOCK <= usage(every_byte, name).live_bytes < 2 * BLOCK for name in ("GET /a", "GET /b"))
 
 
 def test_decisions_are_the_delegates(every_byte: spanheap.Session) -> None:

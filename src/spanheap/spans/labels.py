@@ -28,7 +28,7 @@ def detach(before: _core.LabelSet | None) -> None:
     _variable.set(before)
 
 
-class labels:  # noqa: N801 - used as a function is
+class labels:
     """A block whose samples carry these labels, over those of the block around it:
 
         with spanheap.labels(tenant="acme", job="import"):

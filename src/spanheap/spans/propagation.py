@@ -11,7 +11,7 @@ the service.
 
 Threads of pools work for many, one after the other. They are given each job's context, never that of whoever happened to
 start them, which would have all later work and would be kept alive for as long as the pool. They are known by the
-package of their function (`_POOLS`); a pool of another package should be started outside of all spans.
+module of their function (`_POOLS`); a pool of another package should be started outside of all spans.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from spanheap.spans import labels
 
 logger = logging.getLogger("spanheap")
 
-# Top-level packages whose threads serve the whole process: workers of pools, queue feeders, exporters, event loops.
-_POOLS = frozenset(
-    ("anyio", "asyncio", "concurrent", "grpc", "logging", "multiprocessing", "opentelemetry", "spanheap", "trio")
+# Modules and packages whose threads serve the whole process: workers of pools, queue feeders, exporters, event loops.
+_POOLS = (
+    "anyio.", "asyncio.base_events.", "concurrent.futures.", "grpc.", "logging.handlers.", "multiprocessing.",
+    "opentelemetry.", "spanheap.", "trio.",
 )
 
 
@@ -48,8 +49,8 @@ class Carrier(NamedTuple):
 
 def _current_context() -> Any:
     # OpenTelemetry's own instrumentation of threads carries the context when it is on; twice is once too often.
-    threads = sys.modules.get("opentelemetry.instrumentation.threading")
-    if threads is not None and threads.ThreadingInstrumentor().is_instrumented_by_opentelemetry:
+    instrumentor = getattr(sys.modules.get("opentelemetry.instrumentation.threading"), "ThreadingInstrumentor", None)
+    if instrumentor is not None and instrumentor().is_instrumented_by_opentelemetry:
         return None
     return otel_context.get_current() or None
 
@@ -85,22 +86,6 @@ class _Carried:
             return function(*args, **kwargs)
         finally:
             _detach(attached)
-
-
-class _CarriedRun(_Carried):
-    """Stands in for a thread's `run` from its start until it runs."""
-
-    __slots__ = ("_thread",)
-
-    def __init__(self, thread: threading.Thread, state: _State) -> None:
-        super().__init__(thread.run, state)
-        self._thread = thread
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        del self._thread.__dict__["run"]   # or a thread that has ended would keep what it carried
-        call = super().__call__
-        del self
-        return call(*args, **kwargs)
 
 
 def _capture() -> _State:
@@ -157,26 +142,36 @@ def _carrying_submit(submit: Callable[..., Any]) -> Callable[..., Any]:
 def _carrying_start(start: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(start)
     def carrying(self: threading.Thread, /, *args: Any, **kwargs: Any) -> Any:
-        # Its own `run`, set on the object, would have to be put back; nobody does that to a thread to be traced.
-        if "run" in self.__dict__ or _is_of_a_pool(self) or not (state := _capture()):
+        own = self.__dict__.get("run")   # set by whoever made this thread; most have their class's
+        if isinstance(own, _Carried) or _is_of_a_pool(self) or not (state := _capture()):
             return start(self, *args, **kwargs)
-        run = self.__dict__["run"] = _CarriedRun(self, state)
+        # On the object, since a class may have a `run` of its own, of which we know nothing.
+        run = self.__dict__["run"] = _Carried(functools.partial(_run, self, own), state)
         try:
             return start(self, *args, **kwargs)
         except BaseException:   # started before, or there are no more threads: it stays as it was
             if self.__dict__.get("run") is run:
-                del self.__dict__["run"]
+                _restore_run(self, own)
             raise
 
     return carrying
 
 
+def _run(thread: threading.Thread, own: Callable[..., Any] | None) -> None:
+    _restore_run(thread, own)   # first: a thread that has ended must not keep what it carried
+    thread.run()
+
+
+def _restore_run(thread: threading.Thread, own: Callable[..., Any] | None) -> None:
+    if own is None:
+        del thread.__dict__["run"]
+    else:
+        thread.__dict__["run"] = own
+
+
 def _is_of_a_pool(thread: threading.Thread) -> bool:
-    for function in (type(thread).run, getattr(thread, "_target", None)):
-        module = getattr(function, "__module__", None)
-        if isinstance(module, str) and module.partition(".")[0] in _POOLS:
-            return True
-    return False
+    functions = (type(thread).run, getattr(thread, "_target", None))
+    return any(f"{getattr(function, '__module__', '')}.".startswith(_POOLS) for function in functions)
 
 
 # ---------------------------------------------------------------- in and out
@@ -199,7 +194,7 @@ class _Patch(NamedTuple):
 def install(carriers: tuple[Carrier, ...] = CARRIERS) -> None:
     """From now on what is handed over to threads and thread pools carries these. Again: with other carriers."""
     global _carriers
-    from concurrent.futures import ThreadPoolExecutor   # not imported by every service
+    from concurrent.futures import ThreadPoolExecutor  # not imported by every service
 
     with _lock:
         _patches[:] = [patch for patch in _patches if patch.is_in_place()]

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
+from opentelemetry.trace import Link, SpanKind
+from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.trace.span import TraceState
+from opentelemetry.util.types import Attributes
 
 from spanheap import _core
 
@@ -20,9 +22,11 @@ class NamedTraceState(TraceState):
     it that the sampler gives. Nothing is added to the entries, so nothing of this leaves the process.
     """
 
-    def __init__(self, entries: Sequence[tuple[str, str]] | None, names: tuple[str, str]) -> None:
-        super().__init__(entries)
-        self.spanheap_names = names   # of the span, of its local root
+    spanheap_names: tuple[str, str]   # of the span, of its local root
+
+
+_core.bind_sampler(object(), Decision.DROP, NamedTraceState, SamplingResult, _SPAN_KEY)
+_name_dropped = _core.name_dropped
 
 
 class NamingSampler(Sampler):
@@ -40,32 +44,15 @@ class NamingSampler(Sampler):
         self._delegate = delegate
 
     def should_sample(
-        self, parent_context: Context | None, trace_id: int, name: str, *args: Any, **kwargs: Any
+        self, parent_context: Context | None, trace_id: int, name: str, kind: SpanKind | None = None,
+        attributes: Attributes = None, links: Sequence[Link] | None = None, *further: Any,
     ) -> SamplingResult:
         """See `Sampler.should_sample`."""
-        result = self._delegate.should_sample(parent_context, trace_id, name, *args, **kwargs)
-        if result.decision is not Decision.DROP:
-            return result
-        try:
-            root_name = _root_name(parent_context, name)
-            _core.note_dropped(trace_id, name, root_name)
-            entries = list(result.trace_state.items()) if result.trace_state else None
-            return SamplingResult(result.decision, result.attributes, NamedTraceState(entries, (name, root_name)))
-        except Exception:
-            return result   # a name is not worth a span
+        return _name_dropped(   # the result has no name here: so it can be seen to be nobody else's
+            self._delegate.should_sample(parent_context, trace_id, name, kind, attributes, links, *further),
+            parent_context, trace_id, name,
+        )
 
     def get_description(self) -> str:
         """See `Sampler.get_description`."""
         return f"NamingSampler{{{self._delegate.get_description()}}}"
-
-
-def _root_name(parent_context: Context | None, name: str) -> str:
-    """The name of the local root of a span of this name that starts in this context."""
-    parent = trace.get_current_span(parent_context)
-    context = parent.get_span_context()
-    if not context.is_valid or context.is_remote:
-        return name
-    names = getattr(context.trace_state, "spanheap_names", None)
-    if names is not None:
-        return str(names[1])
-    return _core.root_name_of(parent) or str(getattr(parent, "name", name))
