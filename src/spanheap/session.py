@@ -21,7 +21,7 @@ from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
 from spanheap.snapshot import HeapSnapshot, Totals
-from spanheap.spans import attribution, providers
+from spanheap.spans import attribution, propagation, providers
 from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
 from spanheap.telemetry import gauges
@@ -71,6 +71,8 @@ class Session:
         try:
             attribution.bind()
             _core.set_adopt(providers.adopt)
+            if o.propagate_to_threads:
+                propagation.install()
             self._attached = providers.attach(o.tracer_provider)
             gauges.attach(o.meter_provider, o.label_metrics)
             self._ensure_ticking()
@@ -98,6 +100,7 @@ class Session:
             with self._dump_lock:   # a dump that is being written reads the tables
                 _core.stop()
             _core.set_wake_up(None)
+            propagation.uninstall()
             self._running = False   # last: a shutdown that is interrupted can be called again
             if _current is self:
                 _current = None
@@ -224,6 +227,9 @@ def start(
     detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there. recorder: None in this version.
     pause_budget_ms: bound of automatic pauses; there are none in this version.
     label_metrics: keys of `spanheap.labels()` that metrics tell memory apart by.
+    propagate_to_threads: while the session runs, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start`
+        carry the current span and labels along; without it, what other threads make has no span unless the application
+        hands its context on, as `asyncio.to_thread` does.
 
     Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
     """
