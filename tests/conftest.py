@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
-CPYTHON_SUITES = "test_context,test_gc,test_list,test_dict,test_threading,test_generators,test_coroutines"
+CPYTHON_SUITES = (
+    "test_context,test_gc,test_list,test_dict,test_threading,test_generators,test_coroutines,"
+    "test_asyncio,test_descr,test_weakref,test_concurrent_futures,test_fork1,test_subprocess"
+)
 
 _missing_commands = pytest.StashKey[dict[str, int]]()
 
