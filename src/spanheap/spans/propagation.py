@@ -170,8 +170,11 @@ def _restore_run(thread: threading.Thread, own: Callable[..., Any] | None) -> No
 
 
 def _is_of_a_pool(thread: threading.Thread) -> bool:
-    functions = (type(thread).run, getattr(thread, "_target", None))
-    return any(f"{getattr(function, '__module__', '')}.".startswith(_POOLS) for function in functions)
+    try:
+        functions = (type(thread).run, getattr(thread, "_target", None))
+        return any(f"{getattr(function, '__module__', '')}.".startswith(_POOLS) for function in functions)
+    except Exception:   # a target may be anything that can be called, such as a proxy for what is not there here
+        return False
 
 
 # ---------------------------------------------------------------- in and out
@@ -180,7 +183,7 @@ def _is_of_a_pool(thread: threading.Thread) -> bool:
 class _Patch(NamedTuple):
     owner: type
     name: str
-    found: Callable[..., Any]
+    found: Any
     ours: Callable[..., Any]
 
     def is_in_place(self) -> bool:
@@ -197,15 +200,15 @@ def install(carriers: tuple[Carrier, ...] = CARRIERS) -> None:
     from concurrent.futures import ThreadPoolExecutor  # not imported by every service
 
     with _lock:
-        _patches[:] = [patch for patch in _patches if patch.is_in_place()]
-        patched = {(patch.owner, patch.name) for patch in _patches}
+        patched = {(patch.owner, patch.name) for patch in _patches if patch.is_in_place()}
         for owner, name, wrap in (
             (ThreadPoolExecutor, "submit", _carrying_submit), (threading.Thread, "start", _carrying_start)
         ):
             if (owner, name) not in patched:
-                found = getattr(owner, name)
-                _patches.append(_Patch(owner, name, found, wrap(found)))
-                setattr(owner, name, _patches[-1].ours)
+                # What the class holds is put back; what it gives, which for a wrapper is another object, is called.
+                patch = _Patch(owner, name, vars(owner)[name], wrap(getattr(owner, name)))
+                setattr(owner, name, patch.ours)
+                _patches.append(patch)
         _carriers = carriers
 
 
@@ -214,8 +217,8 @@ def uninstall() -> None:
     global _carriers
     with _lock:
         _carriers = ()
-        for patch in _patches[:]:
-            if patch.owner.__dict__.get(patch.name) is patch.ours:
+        for patch in reversed(_patches[:]):   # one may lie on another, which somebody has hidden from us meanwhile
+            if vars(patch.owner).get(patch.name) is patch.ours:
                 setattr(patch.owner, patch.name, patch.found)
                 _patches.remove(patch)
 
