@@ -17,6 +17,7 @@ typedef struct {
     uint32_t epoch;             /* of `left`; 0 = never drawn */
     uint32_t slot, generation;  /* in the thread table */
     uint32_t muted, pending_count;
+    int32_t pending_offset;     /* how far start_span had come at the last of `pending` */
     enum { PROBE_NONE, PROBE_RAW, PROBE_OBJ_MEM, PROBE_SEEN } probe;
     struct { sh_sample_ref sample; const void *frame; } pending[MAX_PENDING];   /* made inside a start_span call */
 } thread_state;
@@ -43,10 +44,13 @@ static uint32_t thread_slot_in_hook(void) {
     return self.slot;
 }
 
-static void pend_in_hook(sh_sample_ref sample, const void *frame) {
+static void pend_in_hook(sh_sample_ref sample, const void *frame, int32_t offset) {
     /* Samples of another call are settled by now: that call has returned, or this one is nested in it (a sampler or processor
      * that starts spans), and then it is the outer call's turn to wait. */
     uint32_t kept = 0;
+    /* The next call may have its frame at the same address: start_span has no loops, so one that has gone back is another. */
+    if (offset < self.pending_offset) self.pending_count = 0;
+    self.pending_offset = offset;
     for (uint32_t i = 0; i < self.pending_count; i++)
         if (self.pending[i].frame == frame) self.pending[kept++] = self.pending[i];
     self.pending_count = kept;
@@ -83,7 +87,9 @@ static void record_in_hook(PyThreadState *tstate, const void *address, size_t si
         .thread = thread_slot_in_hook(), .labels = sh_context_labels_in_hook(tstate), .born_s = (uint32_t)(start_ns / 1000000000),
     };
     sh_sample_ref ref;
-    if (sh_profile_record_in_hook(p, &sample, &ref) && walk.marked_frame) pend_in_hook(ref, walk.marked_frame);
+    if (sh_profile_record_in_hook(p, &sample, &ref) && walk.marked_frame) pend_in_hook(ref, walk.marked_frame, walk.marked_offset);
+    /* Outside: no call of this thread is under way, so what is pending was made for spans that never started. */
+    if (!walk.marked_frame && (walk.depth < hook.max_depth || walk.depth >= START_SPAN_DEPTH)) self.pending_count = 0;
     if (timed) hook.sampling_ns += (uint64_t)(sh_clock_ns(CLOCK_MONOTONIC) - start_ns) * TIMED_EVERY;
 }
 

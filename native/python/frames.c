@@ -76,11 +76,14 @@ static bool next_in_hook(interpreter_frame **frame, visible_frame *out) {
 #endif
 
 sh_frames_walk sh_frames_walk_in_hook(PyThreadState *tstate, sh_frame *frames, uint32_t max) {
-    sh_frames_walk walk = { 0, NULL };
+    sh_frames_walk walk = { 0, NULL, 0 };
     interpreter_frame *frame = innermost_in_hook(tstate);
     visible_frame visible;
     while (walk.depth < max && next_in_hook(&frame, &visible)) {
-        if (SH_UNLIKELY((PyObject *)visible.code == marked_code) && !walk.marked_frame) walk.marked_frame = visible.identity;
+        if (SH_UNLIKELY((PyObject *)visible.code == marked_code) && !walk.marked_frame) {
+            walk.marked_frame = visible.identity;
+            walk.marked_offset = visible.offset;
+        }
         frames[walk.depth++] = (sh_frame){ visible.code, visible.offset, SH_LOCATION_UNRESOLVED };
     }
     return walk;

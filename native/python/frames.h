@@ -11,6 +11,7 @@ void sh_frames_mark_with_gil(PyObject *code);   /* NULL: none */
 typedef struct {
     uint32_t depth;
     const void *marked_frame;   /* the innermost frame that runs the marked code, or NULL */
+    int32_t marked_offset;      /* how far it has come */
 } sh_frames_walk;
 
 /* Writes at most `max` frames, leaf first; the code objects are borrowed. Needs the thread's own state and the GIL. */

@@ -10,6 +10,7 @@ enum {
     TOTALS_BITS = 13,       /* 6,144 rows: every stack under one or two names; 384 KiB */
     FOLD_PER_TICK = 16384,  /* about 0.2 ms */
     CALM_S = 60,
+    RECENT_SPANS = 4096,    /* at 1,000 requests a second, what a request leaves running has its endpoint for some seconds */
 };
 
 static uint32_t clamp_u32(uint64_t v, uint32_t low, uint32_t high) { return v < low ? low : v > high ? high : (uint32_t)v; }
@@ -29,7 +30,7 @@ static bool init_spans(sh_profile *p, uint32_t capacity) {
     for (int i = 0; i < SH_SPAN_FIRST; i++)
         names[i] = sh_string_table_intern(&p->strings, PSEUDO_SPANS[i], strlen(PSEUDO_SPANS[i]));
     /* Beside the active spans, each sample may keep the slot of an ended span, and that of its root. */
-    return sh_span_table_init(&p->spans, capacity, 2 * entries_for(p->options.max_samples), names);
+    return sh_span_table_init(&p->spans, capacity, 2 * entries_for(p->options.max_samples), RECENT_SPANS, names);
 }
 
 static void reset_state(sh_profile *p) {

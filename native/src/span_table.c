@@ -4,16 +4,19 @@
 
 #include "spanheap/string_table.h"
 
-bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ended, const uint32_t pseudo_names[SH_SPAN_FIRST]) {
+bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ended, uint32_t max_recent,
+                        const uint32_t pseudo_names[SH_SPAN_FIRST]) {
     memset(t, 0, sizeof *t);
     t->max_active = max_active;
-    t->capacity = max_active + max_ended + SH_SPAN_FIRST;
+    t->max_recent = max_recent;
+    t->capacity = max_active + max_ended + max_recent + SH_SPAN_FIRST;
     t->index_bits = sh_log2_ceil((size_t)t->capacity * 2);
     t->spans = sh_pages_map(t->capacity * sizeof *t->spans);
     t->by_address = sh_pages_map(sizeof *t->by_address << t->index_bits);
     t->by_id = sh_pages_map(sizeof *t->by_id << t->index_bits);
+    t->recent = sh_pages_map((max_recent + 1) * sizeof *t->recent);
     t->met = sh_pages_map(SH_SPANS_MET * sizeof *t->met);
-    if (!t->spans || !t->by_address || !t->by_id || !t->met) {
+    if (!t->spans || !t->by_address || !t->by_id || !t->recent || !t->met) {
         sh_span_table_fini(t);
         return false;
     }
@@ -27,6 +30,7 @@ void sh_span_table_fini(sh_span_table *t) {
     sh_pages_unmap(t->spans, t->capacity * sizeof *t->spans);
     sh_pages_unmap(t->by_address, sizeof *t->by_address << t->index_bits);
     sh_pages_unmap(t->by_id, sizeof *t->by_id << t->index_bits);
+    sh_pages_unmap(t->recent, (t->max_recent + 1) * sizeof *t->recent);
     sh_pages_unmap(t->met, SH_SPANS_MET * sizeof *t->met);
     memset(t, 0, sizeof *t);
 }
@@ -94,6 +98,23 @@ static void deactivate(sh_span_table *t, uint32_t slot) {
     sh_span_table_release(t, slot);
 }
 
+/* The reference that it had while active is the ring's now. */
+static void retire(sh_span_table *t, uint32_t slot) {
+    if (!t->max_recent) {
+        deactivate(t, slot);
+        return;
+    }
+    unindex(t, BY_ADDRESS, slot);
+    t->spans[slot].active = false;
+    t->active--;
+    uint32_t *place = &t->recent[t->retired++ % t->max_recent], oldest = *place;
+    *place = slot;
+    if (oldest) {
+        unindex(t, BY_ID, oldest);
+        sh_span_table_release(t, oldest);
+    }
+}
+
 static uint32_t take_slot(sh_span_table *t) {
     uint32_t slot = t->first_free;
     if (slot) t->first_free = t->spans[slot].next;
@@ -101,7 +122,7 @@ static uint32_t take_slot(sh_span_table *t) {
     return slot;   /* SH_SPAN_NONE: the table is full */
 }
 
-static uint32_t active_by_id(const sh_span_table *t, uint64_t span_id) {
+static uint32_t known_by_id(const sh_span_table *t, uint64_t span_id) {
     return span_id ? t->by_id[find(t, BY_ID, span_id)] : SH_SPAN_NONE;
 }
 
@@ -116,7 +137,7 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
         t->untracked++;
         return SH_SPAN_UNTRACKED;
     }
-    uint32_t parent = active_by_id(t, start->parent_span_id), root = parent ? t->spans[parent].root : slot;
+    uint32_t parent = known_by_id(t, start->parent_span_id), root = parent ? t->spans[parent].root : slot;
     t->spans[slot] = (sh_span){
         .trace_high = start->trace_high, .trace_low = start->trace_low, .span_id = start->span_id, .start_ns = start->start_ns,
         .object = start->object, .type = start->type, .name = start->name, .root = root, .refs = 1, .active = true,
@@ -127,7 +148,7 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
     t->active++;
     reindex(t, BY_ADDRESS, slot);
     uint32_t same_id = reindex(t, BY_ID, slot);
-    if (same_id) {   /* a second start of one id: the first can never be ended by id, so it ends here */
+    if (same_id && t->spans[same_id].active) {   /* a second start of one id: the first can never be ended by id, so it ends */
         t->replaced++;
         deactivate(t, same_id);
     }
@@ -136,10 +157,10 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
 
 bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name) {
     uint32_t slot = t->by_id[find(t, BY_ID, span_id)];
-    if (!slot) return false;
+    if (!slot || !t->spans[slot].active) return false;
     t->spans[slot].name = name;
     t->ended++;
-    deactivate(t, slot);
+    retire(t, slot);
     return true;
 }
 
@@ -166,8 +187,11 @@ uint32_t sh_span_table_meet_in_hook(sh_span_table *t, const void *object, const 
 
 /* Fills in an ended span; it owns one reference to its root when that is another slot. */
 static void fill_in(sh_span_table *t, uint32_t slot, const sh_span_facts *facts) {
-    uint32_t root = slot, parent = active_by_id(t, facts->parent_span_id);
-    if (facts->root_name != SH_STRING_EMPTY && facts->root_name != facts->name) {
+    uint32_t root = slot, parent = known_by_id(t, facts->parent_span_id), itself = known_by_id(t, facts->span_id);
+    if (itself) {   /* ended lately, and still current */
+        root = t->spans[itself].root;
+        sh_span_table_retain(t, root);
+    } else if (facts->root_name != SH_STRING_EMPTY && facts->root_name != facts->name) {
         root = take_slot(t);
         if (root) t->spans[root] = (sh_span){ .trace_high = facts->trace_high, .trace_low = facts->trace_low,
                                               .name = facts->root_name, .root = root, .refs = 1, .sampled = facts->sampled };
@@ -201,6 +225,8 @@ void sh_span_table_clear(sh_span_table *t) {
         sh_pages_zero(t->by_address, sizeof *t->by_address << t->index_bits);
         sh_pages_zero(t->by_id, sizeof *t->by_id << t->index_bits);
     }
+    if (t->retired) sh_pages_zero(t->recent, t->max_recent * sizeof *t->recent);
+    t->retired = 0;
     t->high = SH_SPAN_FIRST;
     t->first_free = t->active = t->met_count = 0;
     t->started = t->ended = t->untracked = t->replaced = t->settled = t->unmet = 0;
@@ -225,7 +251,7 @@ size_t sh_span_table_memory(const sh_span_table *t) {
 }
 
 bool sh_span_table_valid(const sh_span_table *t) {
-    uint32_t active = 0, by_id = 0, free_slots = 0, in_use = 0;
+    uint32_t active = 0, recent = 0, by_id = 0, free_slots = 0, in_use = 0;
     for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++) {
         const sh_span *s = &t->spans[slot];
         if (!s->refs) continue;
@@ -239,9 +265,14 @@ bool sh_span_table_valid(const sh_span_table *t) {
         const sh_span *s = &t->spans[t->by_address[i]];
         if (t->by_address[i] && !s->active && !s->provisional) return false;
     }
+    for (uint32_t i = 0; i < t->max_recent; i++) {
+        uint32_t slot = t->recent[i];
+        if (slot && (!t->spans[slot].refs || t->spans[slot].active)) return false;
+        if (slot && t->by_id[find(t, BY_ID, t->spans[slot].span_id)] == slot) recent++;
+    }
     for (uint32_t i = 0; i < t->met_count; i++)
         if (!t->spans[t->met[i]].provisional) return false;
     for (uint32_t slot = t->first_free; slot; slot = t->spans[slot].next) free_slots++;
-    return active == t->active && by_id == active && t->started == t->ended + t->active + t->replaced
+    return active == t->active && by_id == active + recent && t->started == t->ended + t->active + t->replaced
         && in_use + free_slots == t->high - SH_SPAN_FIRST;
 }

@@ -14,7 +14,7 @@ static _Alignas(16) const char objects[SH_SPANS_MET + 1][16];
 static sh_span_table t;
 
 static bool init(uint32_t max_active, uint32_t max_ended) {
-    return CHECK(sh_span_table_init(&t, max_active, max_ended, pseudo_names));
+    return CHECK(sh_span_table_init(&t, max_active, max_ended, 0, pseudo_names));
 }
 
 static uint32_t meet(int object) { return sh_span_table_meet_in_hook(&t, objects[object], &non_recording, SH_SPAN_UNSAMPLED); }

@@ -97,7 +97,7 @@ static void test_against_a_plain_array(void) {
     sh_span_table t;
     sh_rng rng;
     sh_rng_seed(&rng, 1);
-    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, pseudo_names))) return;
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, 0, pseudo_names))) return;
     uint64_t started = 0, ended = 0, untracked = 0, replaced = 0, shared_roots = 0;
     for (int step = 0; step < 40000; step++) {
         uint32_t what = (uint32_t)(sh_rng_next(&rng) % 1000);
@@ -172,7 +172,7 @@ static void test_against_a_plain_array(void) {
 /* The first slots name what is no span; they are never freed, whatever is released, and survive a clear. */
 static void test_pseudo_spans(void) {
     sh_span_table t;
-    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, pseudo_names))) return;
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, 0, pseudo_names))) return;
     for (int round = 0; round < 2; round++) {
         for (uint32_t slot = 0; slot < SH_SPAN_FIRST; slot++) {
             for (int i = 0; i < 3; i++) sh_span_table_release(&t, slot);
@@ -191,7 +191,7 @@ static void test_address_reuse(void) {
     sh_span_table t;
     sh_rng rng;
     sh_rng_seed(&rng, 2);
-    if (!CHECK(sh_span_table_init(&t, SPANS, 0, pseudo_names))) return;
+    if (!CHECK(sh_span_table_init(&t, SPANS, 0, 0, pseudo_names))) return;
     uint64_t latest[FEW_OBJECTS] = { 0 };   /* id of the span last started there, 0 once ended */
     uint32_t slot_of[FEW_OBJECTS] = { 0 };
     for (uint64_t id = 1; id <= SPANS; id++) {
@@ -215,7 +215,7 @@ static void test_address_reuse(void) {
 /* A span for which there was no slot is not mistaken for the dead one that had its address. */
 static void test_untracked_span_is_not_its_predecessor(void) {
     sh_span_table t;
-    if (!CHECK(sh_span_table_init(&t, 1, 0, pseudo_names))) return;
+    if (!CHECK(sh_span_table_init(&t, 1, 0, 0, pseudo_names))) return;
     sh_span_start forgotten = start_of(1, 0, 0, 20), later = start_of(2, 0, 0, 21);
     CHECK(sh_span_table_start(&t, &forgotten) == SH_SPAN_FIRST);
     uint32_t slot = sh_span_table_start(&t, &later);   /* at the same address, so `forgotten` was freed without end() */
@@ -227,7 +227,7 @@ static void test_untracked_span_is_not_its_predecessor(void) {
 /* An object of another type at the address of an active span is not that span. */
 static void test_type_mismatch(void) {
     sh_span_table t;
-    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, pseudo_names))) return;
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, 0, pseudo_names))) return;
     sh_span_start start = start_of(1, 0, 3, 20);
     uint32_t slot = sh_span_table_start(&t, &start);
     CHECK(sh_span_table_find_in_hook(&t, objects[3], &types[0]) == slot);
@@ -241,7 +241,7 @@ static void test_type_mismatch(void) {
 /* The second start of an id ends the first, which samples may still name; end() then reaches the second, once. */
 static void test_same_id_twice(void) {
     sh_span_table t;
-    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, pseudo_names))) return;
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, 0, pseudo_names))) return;
     sh_span_start first = start_of(7, 0, 0, 20), second = start_of(7, 0, 1, 21);
     uint32_t a = sh_span_table_start(&t, &first);
     sh_span_table_retain(&t, a);
@@ -256,7 +256,7 @@ static void test_same_id_twice(void) {
 /* A root lives as long as a descendant, or a sample of one, and shows the name it ended with. */
 static void test_children_keep_their_root(void) {
     sh_span_table t;
-    if (!CHECK(sh_span_table_init(&t, 3, 0, pseudo_names))) return;
+    if (!CHECK(sh_span_table_init(&t, 3, 0, 0, pseudo_names))) return;
     sh_span_start start = start_of(1, 0, 0, 20);
     uint32_t root = sh_span_table_start(&t, &start);
     start = start_of(2, 1, 1, 21);
@@ -279,10 +279,41 @@ static void test_children_keep_their_root(void) {
     sh_span_table_fini(&t);
 }
 
+/* Spans that ended lately are found as parents, not as active spans; then the oldest of them makes room. */
+static void test_recent_spans_are_parents(void) {
+    sh_span_table t;
+    enum { RECENT = 2 };
+    if (!CHECK(sh_span_table_init(&t, 3, 0, RECENT, pseudo_names))) return;
+    sh_span_start start = start_of(1, 0, 0, 20);
+    uint32_t root = sh_span_table_start(&t, &start);
+    CHECK(sh_span_table_end(&t, 1, 30) && !sh_span_table_end(&t, 1, 31) && t.active == 0 && t.spans[root].name == 30);
+    CHECK(sh_span_table_find_in_hook(&t, objects[0], &types[0]) == SH_SPAN_NONE);
+    uint32_t slots[1];
+    CHECK(sh_span_table_oldest(&t, slots, 1) == 0 && sh_span_table_valid(&t));
+    start = start_of(2, 1, 1, 21);
+    uint32_t task = sh_span_table_start(&t, &start);
+    CHECK(t.spans[task].root == root);
+    for (uint64_t id = 3; id <= 4; id++) {   /* two more end: 1 is no longer recent */
+        start = start_of(id, 0, 2, 22);
+        CHECK(sh_span_table_start(&t, &start) >= SH_SPAN_FIRST && sh_span_table_end(&t, id, 32) && sh_span_table_valid(&t));
+    }
+    start = start_of(5, 1, 3, 23);
+    uint32_t late = sh_span_table_start(&t, &start);
+    CHECK(t.spans[late].root == late && t.spans[root].refs == 1);   /* only the task counts on it */
+    CHECK(sh_span_table_end(&t, 2, 33) && sh_span_table_end(&t, 5, 34) && sh_span_table_valid(&t));
+    start = start_of(5, 0, 4, 24);   /* an id again: it is the new span's */
+    uint32_t again = sh_span_table_start(&t, &start);
+    CHECK(again != late && sh_span_table_end(&t, 5, 35) && t.spans[again].name == 35 && t.replaced == 0);
+    CHECK(sh_span_table_valid(&t));
+    sh_span_table_clear(&t);
+    CHECK(sh_span_table_valid(&t));
+    sh_span_table_fini(&t);
+}
+
 /* After a clear nothing of before is known, and every slot is there again. */
 static void test_clear(void) {
     sh_span_table t;
-    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, pseudo_names))) return;
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, 0, pseudo_names))) return;
     for (int round = 0; round < 2; round++) {
         for (uint64_t id = 1; id <= CAPACITY; id++) {
             sh_span_start start = start_of(id, id > 1 ? 1 : 0, (int)id, 20);
@@ -305,6 +336,7 @@ int main(void) {
     test_type_mismatch();
     test_same_id_twice();
     test_children_keep_their_root();
+    test_recent_spans_are_parents();
     test_clear();
     return CHECK_DONE();
 }

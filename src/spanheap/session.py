@@ -21,7 +21,7 @@ from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
 from spanheap.snapshot import HeapSnapshot, Totals
-from spanheap.spans import attribution, propagation, providers
+from spanheap.spans import attribution, providers
 from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
 from spanheap.telemetry import gauges
@@ -72,6 +72,8 @@ class Session:
             attribution.bind()
             _core.set_adopt(providers.adopt)
             if o.propagate_to_threads:
+                from spanheap.spans import propagation  # with it comes the context API
+
                 propagation.install()
             self._attached = providers.attach(o.tracer_provider)
             gauges.attach(o.meter_provider, o.label_metrics)
@@ -100,7 +102,10 @@ class Session:
             with self._dump_lock:   # a dump that is being written reads the tables
                 _core.stop()
             _core.set_wake_up(None)
-            propagation.uninstall()
+            if self._options.propagate_to_threads:
+                from spanheap.spans import propagation
+
+                propagation.uninstall()
             self._running = False   # last: a shutdown that is interrupted can be called again
             if _current is self:
                 _current = None

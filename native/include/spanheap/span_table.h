@@ -3,7 +3,8 @@
  * A slot is claimed when a span starts and has two keys while it is active: the address of the Span object (the hook finds
  * the current span by it) and the span id (the end of a span arrives with another object). A slot lives as long as somebody
  * counts on it: one reference while active, one per sample made for it, one per slot whose local root it is. So a sample
- * made for a span gets the name the span ended with, however long it survives it.
+ * made for a span gets the name the span ended with, however long it survives it. The spans that ended last stay findable by id,
+ * so that work which outlives its request (a background task's span) has its endpoint.
  *
  * A span that no processor told of (its trace was sampled out, its provider is another's, it has ended but is still current)
  * is met by a hook, which cannot ask it for its name. It gets a provisional slot, found by its address only; somebody outside
@@ -45,9 +46,11 @@ enum { SH_SPANS_MET = 8192 };   /* between two ticks; at the default interval th
 typedef struct {
     sh_span *spans;
     uint32_t *by_address, *by_id;   /* open addressing: slot, 0 = empty */
+    uint32_t *recent;      /* those that ended last, a ring; each keeps one reference and its place in by_id */
     uint32_t *met;         /* provisional slots, in the order met */
-    uint32_t capacity, max_active, high, first_free, active, met_count;
+    uint32_t capacity, max_active, max_recent, high, first_free, active, met_count;
     unsigned index_bits;
+    uint64_t retired;      /* into the ring */
     uint64_t started, ended, untracked, replaced, settled, unmet;
 } sh_span_table;
 
@@ -59,12 +62,14 @@ typedef struct {
     bool sampled;
 } sh_span_start;
 
-/* Room for max_active active spans, and for max_ended that have ended but are still named. */
-bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ended, const uint32_t pseudo_names[SH_SPAN_FIRST]);
+/* Room for max_active active spans, for max_ended that have ended but are still named, and for the max_recent that ended last. */
+bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ended, uint32_t max_recent,
+                        const uint32_t pseudo_names[SH_SPAN_FIRST]);
 void sh_span_table_fini(sh_span_table *t);
 void sh_span_table_clear(sh_span_table *t);
 
-/* Claims a slot; SH_SPAN_UNTRACKED (counted) at max_active or when none is free. A child of an active span shares its local root. */
+/* Claims a slot; SH_SPAN_UNTRACKED (counted) at max_active or when none is free. A child of a span that
+ * is active or ended lately shares its local root. */
 uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start);
 /* The span of this id ends with this name; false when it is not known (ended before, started before us, untracked). */
 bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name);
@@ -78,7 +83,7 @@ typedef struct {
     uint64_t trace_high, trace_low, span_id, parent_span_id;   /* 0: not known; parent: 0 = none or remote */
     int64_t start_ns;
     uint32_t name;
-    uint32_t root_name;    /* SH_STRING_EMPTY: that of the parent's local root, if the parent is active; its own if it has no parent */
+    uint32_t root_name;    /* SH_STRING_EMPTY: that of the span's or its parent's slot, if one is known; its own if it has no parent */
     bool sampled;
 } sh_span_facts;
 

@@ -11,10 +11,10 @@ import contextvars
 import functools
 import gc
 import logging
-import sys
 from typing import Any
 
 from spanheap import _core
+from spanheap.spans import sdk
 
 logger = logging.getLogger("spanheap")
 
@@ -85,19 +85,10 @@ def _walk_mode() -> int:
 @functools.cache
 def bind() -> bool:
     """Bind the core to OpenTelemetry's context, once a process. Whether spans can be read; if not, the log says why."""
-    from opentelemetry import context as otel_context
     from opentelemetry import trace
-    from opentelemetry.trace import propagation
 
     try:
-        otel_context.get_current()  # the runtime context is loaded by the first use
-        runtime: Any = otel_context._RUNTIME_CONTEXT
-        _core.bind_context(
-            runtime._current_context,
-            propagation._SPAN_KEY,
-            trace.NonRecordingSpan,
-            trace.INVALID_SPAN,
-        )
+        _core.bind_context(sdk.runtime_context_variable(), sdk.span_key(), trace.NonRecordingSpan, trace.INVALID_SPAN)
         _core.set_attribution(_walk_mode())
         return True
     except (AttributeError, LookupError, TypeError, StopIteration) as error:
@@ -112,7 +103,6 @@ def bind() -> bool:
 
 def mark_start_span() -> bool:
     """Find the SDK's Tracer.start_span, if the application has imported the SDK. True when it is known."""
-    sdk = sys.modules.get("opentelemetry.sdk.trace")
-    code = getattr(getattr(getattr(sdk, "Tracer", None), "start_span", None), "__code__", None)
+    code = sdk.start_span_code()
     _core.mark_start_span(code)
     return code is not None

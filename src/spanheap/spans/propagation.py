@@ -201,9 +201,11 @@ def install(carriers: tuple[Carrier, ...] = CARRIERS) -> None:
 
     with _lock:
         patched = {(patch.owner, patch.name) for patch in _patches if patch.is_in_place()}
-        for owner, name, wrap in (
+        for cls, name, wrap in (
             (ThreadPoolExecutor, "submit", _carrying_submit), (threading.Thread, "start", _carrying_start)
         ):
+            # Where it is defined: a class that somebody has put in place of Thread, as gevent does, is not that of Timer.
+            owner = next(base for base in cls.__mro__ if name in vars(base))
             if (owner, name) not in patched:
                 # What the class holds is put back; what it gives, which for a wrapper is another object, is called.
                 patch = _Patch(owner, name, vars(owner)[name], wrap(getattr(owner, name)))
@@ -217,7 +219,7 @@ def uninstall() -> None:
     global _carriers
     with _lock:
         _carriers = ()
-        for patch in reversed(_patches[:]):   # one may lie on another, which somebody has hidden from us meanwhile
+        for patch in _patches[:]:
             if vars(patch.owner).get(patch.name) is patch.ours:
                 setattr(patch.owner, patch.name, patch.found)
                 _patches.remove(patch)

@@ -11,7 +11,7 @@ import weakref
 from typing import Any
 
 from spanheap import _core
-from spanheap.spans import attribution
+from spanheap.spans import attribution, sdk
 
 _attached: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 _processors: weakref.WeakSet[_core.SpanProcessor] = weakref.WeakSet()
@@ -29,7 +29,7 @@ def attach(provider: Any | None) -> bool:
     if getattr(provider, "add_span_processor", None) is None:  # the API's proxy has none: the SDK is not set up yet
         return False
     # `adopt` may have come before us: the processors are those of the provider's spans.
-    _add_processor(provider, getattr(provider, "_active_span_processor", None))
+    _add_processor(provider, sdk.provider_processors(provider))
     _attached[provider] = True
     attribution.mark_start_span()
     return True
@@ -37,14 +37,14 @@ def attach(provider: Any | None) -> bool:
 
 def adopt(span: Any) -> None:
     """Attach to the provider of this span, one that nobody told us of. Its next spans are tracked."""
-    processors = getattr(span, "_span_processor", None)
-    if callable(getattr(processors, "add_span_processor", None)):
+    processors = sdk.span_processors(span)
+    if processors is not None:
         _add_processor(processors, processors)
 
 
 def _add_processor(target: Any, processors: Any) -> None:
     with _lock:
-        if any(isinstance(p, _core.SpanProcessor) for p in getattr(processors, "_span_processors", ())):
+        if any(isinstance(p, _core.SpanProcessor) for p in sdk.members(processors)):
             return
         processor = _core.SpanProcessor()
         target.add_span_processor(processor)

@@ -1,0 +1,73 @@
+"""What OpenTelemetry keeps to itself and spanheap reads all the same: no other module names it.
+
+Supported are the API and the SDK from 1.27 on; `python -m tests.sdk` tests the oldest, a middle one and the latest, and
+tests/sdk/test_shapes.py has a test for each name here. A name that is not as expected raises AttributeError or gives
+None, and the caller goes without: by the public way where there is one, else with less in the reports and a warning.
+
+Two more things are in no name. A SpanContext is a tuple of trace_id, span_id, is_remote, trace_flags and trace_state, in
+this order since 1.0: the hook's tables are filled from its items, its properties cost more. And since 1.40 a span that
+ends calls `_on_ending` of every processor: ours has it, for it cannot inherit it without importing the SDK.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from types import CodeType
+from typing import Any
+
+# Where a Span and a ReadableSpan keep what their properties `context`, `parent` and `name` return; since 1.0. Read directly
+# because a span's start and end would otherwise cost twice as much; a span of another make is asked for the properties.
+SPAN_FIELDS = ("_context", "_parent", "_name")
+
+
+def runtime_context_variable() -> ContextVar[Any]:
+    """The ContextVar that `opentelemetry.context.get_current()` reads. AttributeError: this runtime context has none.
+
+    `context` holds a runtime context since 1.0, and makes it on import since 1.25. Which class it is of is for
+    OTEL_PYTHON_CONTEXT to say; the default one, ContextVarsRuntimeContext, has kept the ContextVar there since 1.0.
+    """
+    from opentelemetry import context
+
+    runtime: Any = context._RUNTIME_CONTEXT
+    variable: ContextVar[Any] = runtime._current_context
+    return variable
+
+
+def span_key() -> str:
+    """The key under which `opentelemetry.trace.set_span_in_context()` puts a span into a Context.
+
+    Made at import and different in every process; it is always the same str, so the hook compares identities.
+    """
+    from opentelemetry.trace import propagation
+
+    return propagation._SPAN_KEY
+
+
+def start_span_code() -> CodeType | None:
+    """The code of `Tracer.start_span`, in which a span is built; None unless the application has imported the SDK.
+
+    The method is public; that all spans are built below it, those of `start_as_current_span` too, is not (since 1.0).
+    """
+    sdk = sys.modules.get("opentelemetry.sdk.trace")
+    code = getattr(getattr(getattr(sdk, "Tracer", None), "start_span", None), "__code__", None)
+    return code if isinstance(code, CodeType) else None
+
+
+def provider_processors(provider: Any) -> Any | None:
+    """Of a TracerProvider: what `add_span_processor` adds to, which its spans refer to as well. Since 1.0."""
+    return getattr(provider, "_active_span_processor", None)
+
+
+def span_processors(span: Any) -> Any | None:
+    """Of a recording span: the processors of its provider, as an object that has `add_span_processor`, or None.
+
+    A span does not know its provider; this is as near to it as one comes. Since 1.0.
+    """
+    processors = getattr(span, "_span_processor", None)
+    return processors if callable(getattr(processors, "add_span_processor", None)) else None
+
+
+def members(processors: Any) -> tuple[Any, ...]:
+    """The processors in such an object, none if they cannot be told. Nothing public lists them; since 1.0."""
+    return tuple(getattr(processors, "_span_processors", ()))

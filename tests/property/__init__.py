@@ -1,0 +1,3 @@
+"""Random programs with a known owner for every block, against what spanheap says of them."""
+
+from __future__ import annotations
