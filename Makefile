@@ -10,6 +10,8 @@ MAKEFLAGS += --no-builtin-rules --no-print-directory
 PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
+# What the tests are installed with: all on the main CPython, what concerns its event loops on the others.
+EXTRAS ?= test,test-async,test-frameworks
 # The other CPythons to test. Expanded only when a recipe needs them, since looking for them takes a second.
 PYTHONS ?= $(shell scripts/find-pythons $(VENV)/bin/python)
 
@@ -36,25 +38,25 @@ demo: $(VENV)/.installed ## install into .venv, then profile a leaking service (
 test: lint test-python test-native ## everything a change has to pass (under 10 minutes)
 	@$(MAKE) --jobs=2 --output-sync=target test-sanitized test-pythons
 
-lint: $(VENV)/.installed-test ## ruff and mypy
+lint: $(VENV)/.installed-$(EXTRAS) ## ruff and mypy
 	$(VENV)/bin/python -m ruff check
 	$(VENV)/bin/python -m mypy
 
-test-python: $(VENV)/.installed-test ## pytest; PYTEST_ARGS='-k dump' to choose
+test-python: $(VENV)/.installed-$(EXTRAS) ## pytest; PYTEST_ARGS='-k dump' to choose
 	$(VENV)/bin/python -m pytest $(PYTEST_ARGS)
 
-test-native: $(VENV)/.installed-test ## the C tests, plain and under ASan + UBSan
+test-native: $(VENV)/.installed-$(EXTRAS) ## the C tests, plain and under ASan + UBSan
 	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 	for preset in dev asan; do cmake --workflow --preset "$$preset"; done
 
 test-sanitized: ## pytest on an extension built with ASan + UBSan
-	@CC=gcc $(MAKE) test-python-sanitized VENV=.venv-asan BUILD_SETTINGS="--config-settings=build-dir=build/asan-{wheel_tag} \
+	@CC=gcc $(MAKE) test-python-sanitized VENV=.venv-asan EXTRAS=test BUILD_SETTINGS="--config-settings=build-dir=build/asan-{wheel_tag} \
 		--config-settings=cmake.define.SPANHEAP_SANITIZE=address,undefined --config-settings=install.strip=false"
 
 # The second pass sends every object through malloc, so that ASan sees those that pymalloc would pool. A report of ASan ends
 # the process: it must reach the terminal, not a file of pytest's capture.
 .PHONY: test-python-sanitized
-test-python-sanitized: $(VENV)/.installed-test
+test-python-sanitized: $(VENV)/.installed-$(EXTRAS)
 	@for allocator in default malloc; do
 		echo "==> pytest under ASan + UBSan, PYTHONMALLOC=$$allocator"
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
@@ -66,17 +68,17 @@ test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS
 	for python in $(PYTHONS); do
 		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 		echo "==> CPython $$version: $$python"
-		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" || failed+=" $$version"
+		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async || failed+=" $$version"
 	done
 	[[ -z $$failed ]] || { echo "failed on CPython$$failed" >&2; exit 1; }
 
-check-long: $(VENV)/.installed-test ## the long checks (an hour); PYTEST_ARGS='--stress-seconds=60' for a slice
+check-long: $(VENV)/.installed-$(EXTRAS) ## the long checks (an hour); PYTEST_ARGS='--stress-seconds=60' for a slice
 	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 	$(FIXED_ADDRESSES) cmake --workflow --preset tsan
 	$(VENV)/bin/python -m pytest -m long $(PYTEST_ARGS)
 	for python in $(PYTHONS); do
 		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" PYTEST_ARGS="-m 'long and cpython' $(PYTEST_ARGS)"
+		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async PYTEST_ARGS="-m 'long and cpython' $(PYTEST_ARGS)"
 	done
 
 bench: $(VENV)/.installed-bench ## the micro benchmarks, beside tracemalloc and a no-op

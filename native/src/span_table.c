@@ -122,7 +122,7 @@ static uint32_t take_slot(sh_span_table *t) {
     return slot;   /* SH_SPAN_NONE: the table is full */
 }
 
-static uint32_t known_by_id(const sh_span_table *t, uint64_t span_id) {
+uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id) {
     return span_id ? t->by_id[find(t, BY_ID, span_id)] : SH_SPAN_NONE;
 }
 
@@ -137,7 +137,7 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
         t->untracked++;
         return SH_SPAN_UNTRACKED;
     }
-    uint32_t parent = known_by_id(t, start->parent_span_id), root = parent ? t->spans[parent].root : slot;
+    uint32_t parent = sh_span_table_known(t, start->parent_span_id), root = parent ? t->spans[parent].root : slot;
     t->spans[slot] = (sh_span){
         .trace_high = start->trace_high, .trace_low = start->trace_low, .span_id = start->span_id, .start_ns = start->start_ns,
         .object = start->object, .type = start->type, .name = start->name, .root = root, .refs = 1, .active = true,
@@ -187,7 +187,7 @@ uint32_t sh_span_table_meet_in_hook(sh_span_table *t, const void *object, const 
 
 /* Fills in an ended span; it owns one reference to its root when that is another slot. */
 static void fill_in(sh_span_table *t, uint32_t slot, const sh_span_facts *facts) {
-    uint32_t root = slot, parent = known_by_id(t, facts->parent_span_id), itself = known_by_id(t, facts->span_id);
+    uint32_t root = slot, parent = sh_span_table_known(t, facts->parent_span_id), itself = sh_span_table_known(t, facts->span_id);
     if (itself) {   /* ended lately, and still current */
         root = t->spans[itself].root;
         sh_span_table_retain(t, root);

@@ -292,14 +292,14 @@ static void test_recent_spans_are_parents(void) {
     CHECK(sh_span_table_oldest(&t, slots, 1) == 0 && sh_span_table_valid(&t));
     start = start_of(2, 1, 1, 21);
     uint32_t task = sh_span_table_start(&t, &start);
-    CHECK(t.spans[task].root == root);
+    CHECK(t.spans[task].root == root && sh_span_table_known(&t, 1) == root && sh_span_table_known(&t, 2) == task);
     for (uint64_t id = 3; id <= 4; id++) {   /* two more end: 1 is no longer recent */
         start = start_of(id, 0, 2, 22);
         CHECK(sh_span_table_start(&t, &start) >= SH_SPAN_FIRST && sh_span_table_end(&t, id, 32) && sh_span_table_valid(&t));
     }
     start = start_of(5, 1, 3, 23);
     uint32_t late = sh_span_table_start(&t, &start);
-    CHECK(t.spans[late].root == late && t.spans[root].refs == 1);   /* only the task counts on it */
+    CHECK(sh_span_table_known(&t, 1) == SH_SPAN_NONE && t.spans[late].root == late && t.spans[root].refs == 1);   /* only the task counts on it */
     CHECK(sh_span_table_end(&t, 2, 33) && sh_span_table_end(&t, 5, 34) && sh_span_table_valid(&t));
     start = start_of(5, 0, 4, 24);   /* an id again: it is the new span's */
     uint32_t again = sh_span_table_start(&t, &start);

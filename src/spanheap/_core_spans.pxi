@@ -176,12 +176,10 @@ cdef void settle_spans():
     sh_hook_unmute()
 
 
-def root_name_of(span):
-    """The name of this span's local root; None when the span is not active."""
-    cdef uint32_t slot = SH_SPAN_NONE
-    if sh_the_hook.enabled:
-        slot = sh_span_table_find_in_hook(&the_profile.spans, <void *>span, Py_TYPE(span))
-    if slot == SH_SPAN_NONE or the_profile.spans.spans[slot].provisional:
+cdef object root_name_of(span_id):
+    """The name of the local root of the span of this id; None when it is neither active nor ended lately."""
+    cdef uint32_t slot = sh_span_table_known(&the_profile.spans, span_id)
+    if slot == SH_SPAN_NONE:
         return None
     return text(the_profile.spans.spans[the_profile.spans.spans[slot].root].name)
 
@@ -233,7 +231,7 @@ cdef object root_name_below(parent_context, name):
     state = context[4]
     if type(state) is named_state:
         return state.spanheap_names[1]
-    return root_name_of(parent) or getattr(parent, "name", name)
+    return root_name_of(context[1]) or getattr(parent, "name", name)
 
 
 def name_dropped(result, parent_context, trace_id, name):

@@ -79,7 +79,6 @@ cdef extern from "spanheap/span_table.h" nogil:
         bint sampled
     uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start)
     bint sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name)
-    uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, const void *type)
     ctypedef struct sh_span_facts:
         uint64_t trace_high, trace_low, span_id, parent_span_id
         int64_t start_ns
@@ -88,6 +87,7 @@ cdef extern from "spanheap/span_table.h" nogil:
     uint32_t sh_span_table_take_met(sh_span_table *t)
     void sh_span_table_settle(sh_span_table *t, uint32_t slot, const sh_span_facts *facts)
     uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts)
+    uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id)
     void sh_span_table_release(sh_span_table *t, uint32_t slot)
     uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n)
 

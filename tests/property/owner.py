@@ -30,8 +30,7 @@ class SpanRecord:
         self.sampled = bool(context.trace_flags & SAMPLED)
         self.trace_id = f"{context.trace_id:032x}"
         self.span_id = f"{context.span_id:016x}"
-        # A sampler knows of a parent that has ended its name alone, so that is the endpoint then.
-        self.root: SpanRecord = self if parent is None else parent if dropped and parent.ended else parent.root
+        self.root: SpanRecord = parent.root if parent else self
         self.ended = False
 
     def has_name(self, name: str) -> bool:

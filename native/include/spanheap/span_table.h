@@ -94,6 +94,9 @@ void sh_span_table_settle(sh_span_table *t, uint32_t slot, const sh_span_facts *
 /* A slot for a span that is known but will never be active (it is sampled out); the caller holds one reference. */
 uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts);
 
+/* The span of this id, active or ended lately; SH_SPAN_NONE when there is none. */
+uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id);
+
 static inline void sh_span_table_retain(sh_span_table *t, uint32_t slot) { t->spans[slot].refs++; }
 void sh_span_table_release(sh_span_table *t, uint32_t slot);
 
