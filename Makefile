@@ -24,7 +24,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 # ThreadSanitizer's shadow collides with the mappings of a kernel that randomises more than 28 bits of an address.
 FIXED_ADDRESSES = $(shell setarch --addr-no-randomize true 2>/dev/null && echo setarch --addr-no-randomize)
 
-.PHONY: help demo test lint test-python test-native test-sanitized test-pythons check-long bench clean
+.PHONY: help demo test lint test-python test-native test-sanitized test-pythons test-sdks check-long bench clean
 
 help: ## show the targets (default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do
@@ -71,6 +71,9 @@ test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS
 		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async || failed+=" $$version"
 	done
 	[[ -z $$failed ]] || { echo "failed on CPython$$failed" >&2; exit 1; }
+
+test-sdks: $(VENV)/.installed-$(EXTRAS) ## the oldest, a middle and the latest OpenTelemetry SDK
+	$(VENV)/bin/python -m tests.sdk
 
 check-long: $(VENV)/.installed-$(EXTRAS) ## the long checks (an hour); PYTEST_ARGS='--stress-seconds=60' for a slice
 	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"

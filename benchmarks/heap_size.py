@@ -2,9 +2,10 @@
 
     python -m benchmarks.heap_size [--gib 4] [--rounds 7]
 
-Processes in turns: with and without spanheap, each with a small and a large heap. Where spanheap runs, the heap is made while
-it samples, so that the live table is as full as it gets. Two loops: objects that pymalloc serves, and blocks above 512 bytes,
-whose release passes the filter of the live table. What the hook costs is the difference, with minus without, of the medians.
+Processes in turns: with and without spanheap, each with a small and a large heap. Where spanheap runs, the heap is made
+while it samples, so that the live table is as full as it gets. Two loops: objects that pymalloc serves, and blocks above
+512 bytes, whose release passes the filter of the live table. What the hook costs is the difference, with minus without, of
+the medians.
 """
 
 from __future__ import annotations

@@ -35,6 +35,15 @@ def mark_start_span(code):
     sh_frames_mark_with_gil(NULL if code is None else <void *>code)
 
 
+cdef str context_field, parent_field, name_field
+
+
+def bind_span_fields(context, parent, name):
+    """Where a span keeps its context, its parent's context and its name; its properties cost as much as all the rest."""
+    global context_field, parent_field, name_field
+    context_field, parent_field, name_field = context, parent, name
+
+
 cdef int start_span(span, context, parent, name) except -1:
     global wake_up
     cdef sh_span_start start
@@ -74,8 +83,8 @@ cdef class SpanProcessor:
     def on_start(self, span, parent_context=None):
         if not sh_the_hook.enabled:
             return
-        try:   # as the SDK keeps them: its properties cost as much as all the rest
-            start_span(span, span._context, span._parent, span._name)
+        try:
+            start_span(span, getattr(span, context_field), getattr(span, parent_field), getattr(span, name_field))
         except AttributeError:
             self.on_start_of_another_sdk(span)
         except Exception:
@@ -88,7 +97,7 @@ cdef class SpanProcessor:
         if not sh_the_hook.enabled:
             return
         try:
-            end_span(span._context, span._name)
+            end_span(getattr(span, context_field), getattr(span, name_field))
         except AttributeError:
             self.on_end_of_another_sdk(span)
         except Exception:
@@ -187,17 +196,19 @@ cdef object root_name_of(span_id):
 # ---------------------------------------------------------------- spans that a sampler drops
 
 cdef object drop_decision = None, named_state = None, new_result = None, span_key = None
+cdef str entries_field = None
 cdef dict no_entries = {}
 cdef Py_ssize_t refs_of_a_temporary = 0
 
 
-def bind_sampler(temporary, decision, state_type, result_type, key):
-    """The decision to drop a span, the type of trace state to give it, the type of a sampler's result, the key of the parent.
+def bind_sampler(temporary, decision, state_type, entries, result_type, key):
+    """The decision to drop a span, the type of trace state to give it and where that keeps its entries, the type of a sampler's
+    result, the key of the parent.
 
     `temporary`: an object that only this call knows, to see how many references such an argument has."""
-    global drop_decision, named_state, new_result, span_key, refs_of_a_temporary
+    global drop_decision, named_state, entries_field, new_result, span_key, refs_of_a_temporary
     refs_of_a_temporary = (<PyObject *>temporary).ob_refcnt
-    drop_decision, named_state, new_result, span_key = decision, state_type, result_type, key
+    drop_decision, named_state, entries_field, new_result, span_key = decision, state_type, entries, result_type, key
 
 
 cdef int note_dropped(trace_id, name, root_name) except -1:
@@ -244,7 +255,8 @@ def name_dropped(result, parent_context, trace_id, name):
             note_dropped(trace_id, name, root_name)
         given = result.trace_state
         state = named_state.__new__(named_state)
-        state._dict = no_entries if given is None else given._dict   # trace states do not change: `add` makes another
+        # Shared with the one given: trace states do not change, `add` makes another.
+        setattr(state, entries_field, no_entries if given is None else getattr(given, entries_field))
         state.spanheap_names = (name, root_name)
         # Nobody else's, so it may be changed; a result that its sampler keeps must not be.
         if (<PyObject *>result).ob_refcnt == refs_of_a_temporary:

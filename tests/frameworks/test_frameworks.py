@@ -15,7 +15,7 @@ from tests.frameworks.server import Server
 
 for package in ("fastapi", "uvicorn", "opentelemetry.instrumentation.fastapi",
                 "flask", "gunicorn", "opentelemetry.instrumentation.flask"):
-    pytest.importorskip(package, reason=f"NO FRAMEWORK WAS TESTED: {package} is not installed (pip install '.[test-frameworks]')")
+    pytest.importorskip(package, reason=f"NO FRAMEWORK WAS TESTED: {package} is not installed (extra test-frameworks)")
 
 pytestmark = pytest.mark.no_sanitizer(reason="it measures the memory of servers under load")
 

@@ -11,7 +11,7 @@ import spanheap
 from tests.processes import memory
 from tests.processes.background import TIMEOUT, Background
 
-pytest.importorskip("celery", reason="NO TASK WORKER WAS TESTED: celery is not installed (pip install '.[test-frameworks]')")
+pytest.importorskip("celery", reason="NO TASK WORKER WAS TESTED: celery is not installed (extra test-frameworks)")
 
 from tests.processes import jobs
 

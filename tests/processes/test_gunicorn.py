@@ -17,7 +17,7 @@ from tests.processes import memory, shop
 from tests.processes.background import Background
 from tests.processes.client import WORKERS, Client, check_dumps, check_report
 
-pytest.importorskip("gunicorn", reason="NO PRE-FORK SERVER WAS TESTED: gunicorn is not installed (pip install '.[test-frameworks]')")
+pytest.importorskip("gunicorn", reason="NO PRE-FORK SERVER WAS TESTED: gunicorn is not installed (extra test-frameworks)")
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from tests.processes import shop
 from tests.processes.background import Background
 from tests.processes.client import WORKERS, Client, check_dumps, check_report
 
-pytest.importorskip("uvicorn", reason="NO SPAWNING SERVER WAS TESTED: uvicorn is not installed (pip install '.[test-frameworks]')")
+pytest.importorskip("uvicorn", reason="NO SPAWNING SERVER WAS TESTED: uvicorn is not installed (extra test-frameworks)")
 
 
 def test_the_workers_of_uvicorn(tmp_path: Path) -> None:

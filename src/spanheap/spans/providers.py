@@ -13,6 +13,8 @@ from typing import Any
 from spanheap import _core
 from spanheap.spans import attribution, sdk
 
+_core.bind_span_fields(*sdk.SPAN_FIELDS)
+
 _attached: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 _processors: weakref.WeakSet[_core.SpanProcessor] = weakref.WeakSet()
 _lock = threading.Lock()   # a provider must not get two

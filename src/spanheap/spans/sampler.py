@@ -8,11 +8,11 @@ from typing import Any
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, SpanKind
-from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.trace.span import TraceState
 from opentelemetry.util.types import Attributes
 
 from spanheap import _core
+from spanheap.spans import sdk
 
 
 class NamedTraceState(TraceState):
@@ -25,7 +25,9 @@ class NamedTraceState(TraceState):
     spanheap_names: tuple[str, str]   # of the span, of its local root
 
 
-_core.bind_sampler(object(), Decision.DROP, NamedTraceState, SamplingResult, _SPAN_KEY)
+_core.bind_sampler(
+    object(), Decision.DROP, NamedTraceState, sdk.TRACE_STATE_ENTRIES, SamplingResult, sdk.span_key()
+)
 _name_dropped = _core.name_dropped
 
 

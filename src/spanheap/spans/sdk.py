@@ -20,6 +20,9 @@ from typing import Any
 # because a span's start and end would otherwise cost twice as much; a span of another make is asked for the properties.
 SPAN_FIELDS = ("_context", "_parent", "_name")
 
+# Where a TraceState, which does not change, keeps its entries: the one that NamingSampler gives shares them. Since 1.0.
+TRACE_STATE_ENTRIES = "_dict"
+
 
 def runtime_context_variable() -> ContextVar[Any]:
     """The ContextVar that `opentelemetry.context.get_current()` reads. AttributeError: this runtime context has none.

@@ -1,0 +1,1 @@
+"""What spanheap needs of OpenTelemetry, tested with the version that is installed; `python -m tests.sdk` tests several."""
