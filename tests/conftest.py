@@ -20,6 +20,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("spanheap", "long checks (-m long)")
     group.addoption("--stress-seconds", type=float, default=600.0, help="of the stress run (default 600)")
     group.addoption("--truth-seeds", type=int, default=200, help="of the truth test (default 200)")
+    group.addoption("--mutants", type=int, default=None, help="build so many of the mutants (default all)")
     group.addoption("--cpython-suites", default=CPYTHON_SUITES, help="CPython's tests to run while profiled")
 
 
@@ -36,9 +37,13 @@ def truth_seeds(pytestconfig: pytest.Config) -> int:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make one test of each of CPython's suites, so that a report names the one that failed."""
+    """Make one test of each of CPython's suites and of each mutant, so that a report names the one that failed."""
     if "cpython_suite" in metafunc.fixturenames:
         metafunc.parametrize("cpython_suite", metafunc.config.getoption("--cpython-suites").split(","))
+    if "built_mutant" in metafunc.fixturenames:
+        from tests.mutants.catalogue import MUTANTS
+
+        metafunc.parametrize("built_mutant", [mutant.name for mutant in MUTANTS][: metafunc.config.getoption("--mutants")])
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -22,7 +22,7 @@ TESTS = (
     "test_context,test_gc,test_list,test_dict,test_threading,test_generators,test_coroutines,"
     "test_asyncio,test_descr,test_weakref,test_concurrent_futures,test_fork1,test_subprocess"
 )
-TIMEOUT_S = 900.0
+TIMEOUT_S = 1800.0
 
 # Each process appends its number of samples, and whether the tables are valid, when it ends. A later-registered
 # exit function runs earlier: while the session is still there.

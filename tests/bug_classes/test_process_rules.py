@@ -96,8 +96,6 @@ GREENLETS = """
     from opentelemetry.sdk.trace import TracerProvider, sampling
     from greenlet import getcurrent, greenlet
     provider = TracerProvider()
-    session = start(tracer_provider=provider)
-    tracer = provider.get_tracer("t")
     hub = getcurrent()
 """
 
@@ -106,6 +104,8 @@ def test_class_11_greenlets_have_their_own_span_and_stack(script: Script) -> Non
     """A hundred take turns on one thread, at different depths: each block has the span and the callers of its own."""
     pytest.importorskip("greenlet", reason="greenlet is not installed (pip install greenlet)")
     script(GREENLETS + """
+    session = start(tracer_provider=provider)
+    tracer = provider.get_tracer("t")
     def request(i):
         with tracer.start_as_current_span(f"request {i}"):
             descend(i, 1 + i % 30)
@@ -148,15 +148,17 @@ def test_class_11_a_switch_inside_start_span_mixes_no_spans(script: Script) -> N
     script(GREENLETS + """
     class Switching(sampling.Sampler):
         def should_sample(self, parent_context, trace_id, name, *args, **kwargs):
+            kept.append(bytes(1_000_000 if name.startswith("slow") else 2_000_000))
             if name.startswith("slow"):
-                kept.append(bytes(30_000))
                 hub.switch()
             return sampling.SamplingResult(sampling.Decision.RECORD_AND_SAMPLE)
         def get_description(self):
             return "switching"
     kept = []
     provider.sampler = Switching()
-    tracer = provider.get_tracer("u")
+    # The large blocks alone are sampled: so the last sample before a switch is the sampler's, and the next one another's.
+    session = start(sample_interval=100_000, tracer_provider=provider)
+    tracer = provider.get_tracer("t")
     def slow(i):
         with tracer.start_as_current_span(f"slow {i}"):
             hub.switch()
@@ -164,13 +166,13 @@ def test_class_11_a_switch_inside_start_span_mixes_no_spans(script: Script) -> N
     for i, g in enumerate(waiting):
         g.switch(i)                                    # inside start_span
         with tracer.start_as_current_span(f"fast {i}"):
-            kept.append(bytes(40_000))
+            kept.append(bytes(3_000_000))
     for g in waiting:
         g.switch()
     header = bytes().__sizeof__()
-    assert {row.span_name for row in rows(40_000 + header)} == {f"fast {i}" for i in range(10)}
-    late = [row.span_name for row in rows(30_000 + header)]
-    assert len(late) == 10 and not any(span.startswith("fast") for span in late), late
+    spans = {size: [row.span_name for row in rows(size + header)] for size in (1_000_000, 2_000_000, 3_000_000)}
+    assert len(spans[1_000_000]) == 10 and not any(name.startswith("fast") for name in spans[1_000_000]), spans
+    assert sorted(spans[2_000_000]) == sorted(spans[3_000_000]) == [f"fast {i}" for i in range(10)], spans
     """)
 
 

@@ -84,7 +84,8 @@ def test_class_07_freeing_a_sample_does_not_depend_on_the_heap(script: Script) -
     print(among_few, among_many)
     """)
     few, many = map(float, out.split())
-    assert few > 20 and many < few * 2   # longer probes: at most half full, two places instead of one
+    assert 20 < few < 400
+    assert many < few * 2   # the index is at most half full: two places are looked at instead of one
 
 
 def test_class_14_restarts_leave_no_tables_behind(script: Script) -> None:

@@ -145,3 +145,16 @@ def test_one_context_in_several_threads(witness: Witness) -> None:
         held.result()
         pool.submit(witness).result()
     witness.check(5 + 2 + 2 + 1)
+
+
+def test_spans_that_follow_each_other_at_one_address(witness: Witness) -> None:
+    """A span that was let go of leaves its place to the next: ended or not, it is not taken for it."""
+    addresses = []
+    for i in range(300):
+        span = tracer.start_span(f"span {i}")
+        with trace.use_span(span, end_on_exit=bool(i % 2)):
+            addresses.append(id(span))
+            witness()
+        del span
+    assert len(set(addresses)) < len(addresses)
+    witness.check(300)
