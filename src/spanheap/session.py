@@ -289,8 +289,7 @@ def profile(*args: Any, **options: Any) -> _Profile:
 def _after_fork_in_child() -> None:
     """The core goes on by itself; the tick thread is gone, and locks may have been held by threads that are not here.
 
-    The thread is started again when the child makes its first span or asks for a result: most forks only exec. Without a
-    provider yet it is started at once, to find the one that the child will set up."""
+    The thread is started again when the child makes its first span or asks for a result: most forks only exec."""
     global _lock
     _lock = threading.RLock()
     session = _current
@@ -299,10 +298,7 @@ def _after_fork_in_child() -> None:
         session._ticking = False
         if session._ticker is not None:
             session._ticker.forget()
-        if session._attached:
-            _core.set_wake_up(session._ensure_ticking)
-        else:   # no processor through which a span could wake us: the worker's own provider is yet to come
-            session._ensure_ticking()
+        _core.set_wake_up(session._ensure_ticking)
 
 
 def _at_exit() -> None:

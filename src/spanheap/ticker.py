@@ -46,6 +46,7 @@ class Ticker:
 
     def _run(self, tick: Callable[[float], None]) -> None:
         stop = self._stop
+        before = self.cpu_s   # in a forked child, what it inherited: a counter does not fall
         with _core.Muted():
             while not stop.wait(self._interval):
                 try:
@@ -54,4 +55,4 @@ class Ticker:
                     self.errors += 1
                     if self.errors == 1:
                         logger.exception("spanheap: a tick failed; profiling goes on")
-                self.cpu_s = time.thread_time()
+                self.cpu_s = before + time.thread_time()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 Script = Callable[..., str]
 
 # Runs a function in a forked child and returns what it returned, by its repr.
@@ -168,6 +170,7 @@ def test_the_child_ends_as_processes_do(script: Script) -> None:
     """)
 
 
+@pytest.mark.no_sanitizer(reason="its allocator's locks do not survive a fork while other threads allocate")
 def test_a_fork_with_threads_at_work(script: Script) -> None:
     """Threads allocate, free without the GIL and make spans while the process forks again and again."""
     run(script, """

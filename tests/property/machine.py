@@ -21,7 +21,7 @@ from typing import Any
 from opentelemetry import context, trace
 
 import spanheap
-from tests.property import program
+from tests.property import blocks, program
 from tests.property.program import Body
 from tests.property.world import Locked, ProgramError, World
 
@@ -59,6 +59,7 @@ class Machine:
     def run(self, body: Body) -> Counter[str]:
         """What was done, by step and by owner of the blocks compared. Raises Mismatch."""
         world = self._world
+        blocks.warm_up()
         with (
             _quietly(),
             spanheap.profile(
