@@ -57,6 +57,8 @@ class Worker:
         self.foreign: Any = None   # of a provider that nobody told spanheap of, half of whose traces are dropped
         # CPython itself crashes when tracemalloc stops while a thread without the GIL waits inside it, as zlib's may.
         self.without_gil = threading.Lock()
+        # And a fork while another thread is inside tracemalloc leaves its lock held in the child, for ever.
+        self.tracing = threading.Lock()
 
     # ------------------------------------------------------------ what the threads do
 
@@ -149,7 +151,8 @@ class Worker:
         """Fork; the child allocates, looks at its heap and goes."""
         while self.running():
             time.sleep(rng.random() * 0.05)
-            pid = os.fork()
+            with self.tracing:
+                pid = os.fork()
             if pid == 0:
                 status = 3
                 try:
@@ -183,10 +186,11 @@ class Worker:
         """Let tracemalloc come and go, above us and beneath."""
         while self.running():
             time.sleep(rng.random() * 0.5)
-            tracemalloc.start(rng.randrange(1, 5))
-            time.sleep(rng.random() * 0.2)
-            with self.without_gil:
-                tracemalloc.stop()
+            with self.tracing:
+                tracemalloc.start(rng.randrange(1, 5))
+                time.sleep(rng.random() * 0.2)
+                with self.without_gil:
+                    tracemalloc.stop()
             self.totals["tracemallocs"] += 1
 
     def look(self, rng: random.Random) -> None:
