@@ -30,6 +30,8 @@ int sh_context_bind_labels_with_gil(PyObject *var, PyObject *type, size_t offset
 /* The slot of the current span in `spans`, or one of the pseudo spans. A span that is not in the table gets a provisional slot
  * and one reference more, which whoever settles the slot gives back. */
 uint32_t sh_context_span_in_hook(PyThreadState *tstate, sh_span_table *spans);
+/* What the main thread shall call, once, after the hook has met such a span (by Py_AddPendingCall); NULL: nothing. */
+void sh_context_when_met_with_gil(int (*call)(void *));
 /* The current span; a new reference, or NULL without an exception: there is none, or attribution is off. */
 PyObject *sh_context_current_span_with_gil(void);
 /* The current set of labels. */

@@ -62,9 +62,25 @@ def stop():
 
 
 def set_wake_up(callback):
-    """Call this once, from the next span that starts: how a forked child gets its tick thread when it has work to do."""
+    """Call this once, when the next span starts or a hook meets one: how a forked child gets its tick thread when it has work."""
     global wake_up
     wake_up = callback
+    if callback is None:
+        sh_context_when_met_with_gil(NULL)
+    else:
+        sh_context_when_met_with_gil(wake)
+
+
+cdef int wake(void *unused) noexcept:
+    global wake_up
+    callback, wake_up = wake_up, None
+    sh_context_when_met_with_gil(NULL)
+    if callback is not None:
+        try:
+            callback()
+        except Exception:
+            pass   # results are brought up to date when asked for
+    return 0
 
 
 def running():

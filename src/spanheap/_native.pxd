@@ -62,7 +62,6 @@ cdef extern from "spanheap/span_table.h" nogil:
         int64_t start_ns
         const void *object
         uint32_t name, root
-        bint provisional
     ctypedef struct sh_span_table:
         sh_span *spans
         uint32_t active, met_count
@@ -241,6 +240,7 @@ cdef extern from "context.h":
     int sh_context_bind_labels_with_gil(object var, object type, size_t offset) except -1
     void sh_context_set_mode_with_gil(sh_context_mode mode)
     sh_context_mode sh_context_get_mode()
+    void sh_context_when_met_with_gil(int (*call)(void *) noexcept)
     void *sh_context_current_span_with_gil()
     void *sh_context_walk_with_gil(object var, sh_context_mode mode)
     int sh_context_force_hash_with_gil(object var, Py_hash_t hash) except -1

@@ -289,7 +289,7 @@ def profile(*args: Any, **options: Any) -> _Profile:
 def _after_fork_in_child() -> None:
     """The core goes on by itself; the tick thread is gone, and locks may have been held by threads that are not here.
 
-    The thread is started again when the child makes its first span or asks for a result: most forks only exec."""
+    The thread is started again when the child makes a span, allocates under one or asks for a result: most only exec."""
     global _lock
     _lock = threading.RLock()
     session = _current

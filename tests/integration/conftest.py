@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import pytest
 
 import spanheap
+
+from ._blocks import Blocks, traced_blocks
 
 Script = Callable[..., str]
 
@@ -20,6 +23,30 @@ def every_byte() -> Iterator[spanheap.Session]:
     """A session that samples every allocation, ticks only when told to, and knows no tracer provider yet."""
     with spanheap.profile(sample_interval=1, max_samples=1_000_000, adaptive=False, tick=None, seed=1) as session:
         yield session
+
+
+@pytest.fixture
+def blocks() -> Iterator[Blocks]:
+    """Every allocation is sampled."""
+    with traced_blocks() as blocks:
+        yield blocks
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Callable[[Coroutine[Any, Any, Any]], Any]:
+    """`asyncio.run`, on both event loops."""
+    new_loop = pytest.importorskip(request.param).new_event_loop
+
+    def run(main: Coroutine[Any, Any, Any]) -> Any:
+        loop = new_loop()
+        try:
+            return loop.run_until_complete(main)
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.run_until_complete(loop.shutdown_default_executor())
+            loop.close()
+
+    return run
 
 
 @pytest.fixture

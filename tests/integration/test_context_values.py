@@ -17,7 +17,7 @@ from spanheap.spans import sdk
 
 from ._witness import LARGE, Witness, witnessing
 
-LOOKED_AT = 64   # keys of a Context: MAX_CONTEXT_KEYS of native/python/context.c
+LOOKED_AT = 1024   # keys of a Context: MAX_CONTEXT_KEYS of native/python/context.c
 
 _provider = TracerProvider()   # outlives the sessions, as a service's does
 tracer = _provider.get_tracer("tests")

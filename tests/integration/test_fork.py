@@ -90,7 +90,7 @@ def test_each_child_draws_its_own_random_sequence(script: Script) -> None:
 
 
 def test_the_child_has_no_tick_thread_until_there_is_work(script: Script) -> None:
-    """Most forks only exec; the first span or the first result starts the thread, once."""
+    """Most forks only exec; the first span, sample under a span or result starts the thread, once."""
     run(script, """
         from opentelemetry.sdk.trace import TracerProvider
         provider = TracerProvider()
@@ -105,8 +105,15 @@ def test_the_child_has_no_tick_thread_until_there_is_work(script: Script) -> Non
                 idle = tickers()
                 session.snapshot(); session.snapshot()
                 return idle, tickers()
+            def by_sample():
+                other = TracerProvider().get_tracer("of a provider that nobody has told us of")
+                with other.start_as_current_span("work"):
+                    idle = tickers()
+                    kept = make(2_000)   # 40 intervals
+                    return idle, tickers()
             assert in_child(by_span) == (0, 1)
             assert in_child(by_result) == (0, 1)
+            assert in_child(by_sample) == (0, 1)
             assert in_child(lambda: in_child(by_span)) == (0, 1)
             assert tickers() == 1
     """)

@@ -12,7 +12,7 @@ from opentelemetry import context, trace
 
 from spanheap.snapshot import NO_SPAN
 
-from ._blocks import Blocks, traced_blocks
+from ._blocks import Blocks
 
 greenlet = pytest.importorskip("greenlet", "1.0")
 if not greenlet.GREENLET_USE_CONTEXT_VARS:
@@ -21,13 +21,6 @@ if not greenlet.GREENLET_USE_CONTEXT_VARS:
 Script = Callable[..., str]
 
 throws = pytest.mark.no_sanitizer(reason="greenlet throws C++ exceptions, and ASan is loaded before libstdc++")
-
-
-@pytest.fixture
-def blocks() -> Iterator[Blocks]:
-    """Every allocation is sampled."""
-    with traced_blocks() as blocks:
-        yield blocks
 
 
 def pause() -> None:

@@ -9,11 +9,10 @@ import queue
 import random
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler, SamplingResult
@@ -22,13 +21,6 @@ from opentelemetry.trace import Link, Span
 from spanheap.snapshot import NO_SPAN
 
 from ._blocks import Blocks, traced_blocks
-
-
-@pytest.fixture
-def blocks() -> Iterator[Blocks]:
-    """Every allocation is sampled."""
-    with traced_blocks() as blocks:
-        yield blocks
 
 
 def run_in_thread(function: Callable[[], Any], name: str | None = None) -> None:

@@ -127,8 +127,12 @@ MUTANTS = (
         (
             (
                 "    sh_lock_acquire(&t->lock);\n    size_t position = index_find(t, address);\n    bool found",
-                # Yields so that the other threads come in here even on a single core.
-                "    size_t position = index_find(t, address);\n    sched_yield();\n    bool found",
+                "    size_t position = index_find(t, address);\n    bool found",
+            ),
+            (   # another thread comes in between, even on a single core
+                "    t->retired[t->retired_count++] = entry;\n",
+                "    uint32_t top = t->retired_count;\n    sched_yield();\n"
+                "    t->retired[top] = entry;\n    t->retired_count = top + 1;\n",
             ),
             (
                 "        retire_at(t, position, entry);\n    }\n    sh_lock_release(&t->lock);\n    return found;",

@@ -100,7 +100,6 @@ def test_workers_with_a_provider_of_their_own(
         assert check_dumps(service, tmp_path) == {pid: f"shop-{pid}" for pid in reports}
 
 
-@pytest.mark.xfail(strict=True, reason="in a child, only spans that our processor sees start the tick thread")
 def test_a_first_provider_that_is_made_in_the_worker_starts_its_ticks(tmp_path: Path) -> None:
     """Its metrics and names must not wait until somebody asks for a result."""
     with running(tmp_path, "shop_preloaded_bare", "gunicorn_provider_in_worker") as service:

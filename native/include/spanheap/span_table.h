@@ -12,7 +12,8 @@
  *
  * The first slots are no spans: they name what has none, and are never freed.
  *
- * Invariant: started = ended + active + replaced; refs > 0 <=> in use; only provisional slots are in `met`; a slot's root is itself, or an in-use slot that is its own root.
+ * Invariant: started = ended + active + replaced; refs > 0 <=> in use; only provisional slots are in `met`; a slot's root is
+ * itself, or an in-use slot that is its own root.
  * Address reuse: a Span freed without end() leaves its address behind; the next start at that address takes the key over, and
  * a look-up compares the type, so that an object of another kind at the same place is not mistaken for it.
  * Thread rules: everything here needs the GIL. Objects and types are compared, never dereferenced. */

