@@ -53,11 +53,7 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
 
 
 def stop():
-    cdef int attempt
-    for attempt in range(100):   # what the hook kept alive is given back; other threads may have it keep more meanwhile
-        if the_profile.spans.met_count == 0:
-            break
-        settle_spans()
+    settle_all_spans()   # what the hook kept alive is given back
     sh_hook_stop_with_gil()
 
 

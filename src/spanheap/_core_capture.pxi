@@ -18,8 +18,8 @@ cdef class Capture:
 
     def __cinit__(self):
         require_tables()
-        settle_spans()
         sh_type_cache_release_with_gil(&the_profile.live)
+        settle_all_spans()   # from here on no Python code runs: whose names are asked for cannot be overtaken by new ones
         sh_symbols_resolve_with_gil(the_profile, <uint32_t>-1)
         if not sh_heap_snapshot_capture(&self.snapshot, the_profile):
             raise MemoryError("no memory for a heap snapshot")

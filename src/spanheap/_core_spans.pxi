@@ -183,6 +183,15 @@ cdef void settle_spans():
     sh_hook_unmute()
 
 
+cdef void settle_all_spans():
+    """Other threads run while spans are asked, and their hooks meet further ones."""
+    cdef int attempt
+    for attempt in range(100):
+        if the_profile.spans.met_count == 0:
+            break
+        settle_spans()
+
+
 cdef object root_name_of(span_id):
     """The name of the local root of the span of this id; None when it is neither active nor ended lately."""
     cdef uint32_t slot = sh_span_table_known(&the_profile.spans, span_id)

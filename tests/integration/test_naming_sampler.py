@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -16,6 +18,7 @@ from opentelemetry.sdk.trace.sampling import (
     SamplingResult,
     TraceIdRatioBased,
 )
+from opentelemetry.trace import NonRecordingSpan, SpanContext
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 import spanheap
@@ -72,6 +75,31 @@ def test_names_survive_the_span_and_the_release_of_its_memory(every_byte: spanhe
     assert 100 * BLOCK <= found.live_bytes < 101 * BLOCK + 300_000
     assert found.allocated_bytes >= 300 * BLOCK
     assert every_byte.stats().spans_settled >= 300 and every_byte.stats().spans_unmet == 0
+
+
+def test_spans_that_are_met_while_others_are_asked_have_their_names(every_byte: spanheap.Session) -> None:
+    """Asking runs code of the service, other threads run meanwhile, and the snapshot comes after that."""
+    tracer = attached(spanheap.NamingSampler(ALWAYS_OFF), every_byte).get_tracer("t")
+    asked, kept = threading.Event(), []
+
+    def handle() -> None:
+        assert asked.wait(60)
+        with tracer.start_as_current_span("POST /meanwhile"):
+            kept.append(bytes(BLOCK))
+
+    thread = threading.Thread(target=handle)
+    thread.start()
+
+    class Slow(NonRecordingSpan):
+        def get_span_context(self) -> SpanContext:
+            asked.set()
+            thread.join(60)
+            return super().get_span_context()
+
+    with trace.use_span(Slow(SpanContext(1, 1, is_remote=False))):
+        kept.append(bytes(BLOCK))
+    assert not asked.is_set()
+    assert usage(every_byte, "POST /meanwhile").live_bytes >= BLOCK
 
 
 def test_the_memory_of_dropped_spans_is_their_own(every_byte: spanheap.Session) -> None:
