@@ -205,11 +205,17 @@ static void fill_in(sh_span_table *t, uint32_t slot, const sh_span_facts *facts)
                     .start_ns = facts->start_ns, .name = facts->name, .root = root, .refs = s->refs, .sampled = facts->sampled };
 }
 
-void sh_span_table_settle(sh_span_table *t, uint32_t slot, const sh_span_facts *facts) {
+bool sh_span_table_settle(sh_span_table *t, uint32_t slot, const void *object, const sh_span_facts *facts) {
+    uint32_t i = t->met_count;
+    while (i && t->met[i - 1] != slot) i--;   /* it was the last when it was asked; few have come since */
+    if (!i || t->spans[slot].object != object) return false;
+    memmove(&t->met[i - 1], &t->met[i], (t->met_count - i) * sizeof *t->met);
+    t->met_count--;
     unindex(t, BY_ADDRESS, slot);
     fill_in(t, slot, facts);
     t->settled++;
     sh_span_table_release(t, slot);
+    return true;
 }
 
 uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts) {
@@ -251,12 +257,13 @@ size_t sh_span_table_memory(const sh_span_table *t) {
 }
 
 bool sh_span_table_valid(const sh_span_table *t) {
-    uint32_t active = 0, recent = 0, by_id = 0, free_slots = 0, in_use = 0;
+    uint32_t active = 0, recent = 0, by_id = 0, free_slots = 0, in_use = 0, provisional = 0;
     for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++) {
         const sh_span *s = &t->spans[slot];
         if (!s->refs) continue;
         in_use++;
         active += s->active;
+        provisional += s->provisional;
         if (!t->spans[s->root].refs || t->spans[s->root].root != s->root) return false;
         if (s->active && t->by_id[find(t, BY_ID, s->span_id)] != slot) return false;
     }
@@ -273,6 +280,6 @@ bool sh_span_table_valid(const sh_span_table *t) {
     for (uint32_t i = 0; i < t->met_count; i++)
         if (!t->spans[t->met[i]].provisional) return false;
     for (uint32_t slot = t->first_free; slot; slot = t->spans[slot].next) free_slots++;
-    return active == t->active && by_id == active + recent && t->started == t->ended + t->active + t->replaced
+    return active == t->active && provisional == t->met_count && by_id == active + recent && t->started == t->ended + t->active + t->replaced
         && in_use + free_slots == t->high - SH_SPAN_FIRST;
 }

@@ -31,9 +31,11 @@ static void test_met_once(void) {
     CHECK(t.met_count == 1 && t.active == 0 && sh_span_table_valid(&t));
 
     sh_span_table_retain(&t, slot);   /* a sample */
-    CHECK(sh_span_table_take_met(&t) == slot && sh_span_table_take_met(&t) == SH_SPAN_NONE);
+    CHECK(sh_span_table_last_met(&t) == slot && sh_span_table_last_met(&t) == slot);   /* until it is settled */
     sh_span_facts facts = { .trace_high = 1, .trace_low = 2, .span_id = 3, .name = CHILD, .root_name = ROOT };
-    sh_span_table_settle(&t, slot, &facts);
+    CHECK(!sh_span_table_settle(&t, slot, objects[2], &facts) && t.spans[slot].name == pseudo_names[SH_SPAN_UNSAMPLED]);
+    CHECK(sh_span_table_settle(&t, slot, objects[1], &facts) && sh_span_table_last_met(&t) == SH_SPAN_NONE);
+    CHECK(!sh_span_table_settle(&t, slot, objects[1], &(sh_span_facts){ .name = FOREIGN }));   /* another was first */
     CHECK(t.spans[slot].name == CHILD && root_name(slot) == ROOT && t.spans[slot].span_id == 3 && !t.spans[slot].sampled);
     CHECK(t.spans[t.spans[slot].root].trace_low == 2);
     CHECK(sh_span_table_find_in_hook(&t, objects[1], &non_recording) == SH_SPAN_NONE && sh_span_table_valid(&t));
@@ -61,9 +63,8 @@ static void test_roots(void) {
         sh_span_table_retain(&t, slots[i]);
     }
     for (int i = CASES; i-- > 0;) {   /* the last is settled first */
-        uint32_t slot = sh_span_table_take_met(&t);
-        CHECK(slot == slots[i]);
-        sh_span_table_settle(&t, slot, &cases[i].facts);
+        CHECK(sh_span_table_last_met(&t) == slots[i]);
+        CHECK(sh_span_table_settle(&t, slots[i], objects[i + 1], &cases[i].facts));
     }
     for (int i = 0; i < CASES; i++) CHECK(root_name(slots[i]) == cases[i].root);
     CHECK(t.spans[slots[2]].root == parent && sh_span_table_valid(&t));
@@ -84,8 +85,8 @@ static void test_address_shared_with_an_active_span(void) {
     uint32_t active = sh_span_table_start(&t, &start);
     CHECK(active != met && sh_span_table_find_in_hook(&t, objects[1], &recording) == active && t.replaced == 0);
     CHECK(sh_span_table_valid(&t));
-    CHECK(sh_span_table_take_met(&t) == met);
-    sh_span_table_settle(&t, met, &(sh_span_facts){ .name = FOREIGN });
+    CHECK(sh_span_table_last_met(&t) == met);
+    CHECK(sh_span_table_settle(&t, met, objects[1], &(sh_span_facts){ .name = FOREIGN }));
     CHECK(sh_span_table_find_in_hook(&t, objects[1], &recording) == active);
 
     uint32_t other = sh_span_table_meet_in_hook(&t, objects[1], &non_recording, SH_SPAN_UNSAMPLED);
@@ -111,8 +112,10 @@ static void test_bounds(void) {
         if (!CHECK(meet(i) >= SH_SPAN_FIRST)) break;
     CHECK(sh_span_table_meet_in_hook(&t, objects[SH_SPANS_MET], &recording, SH_SPAN_UNTRACKED) == SH_SPAN_UNTRACKED && t.unmet == 1);
     CHECK(sh_span_table_valid(&t));
-    uint32_t slot;
-    while ((slot = sh_span_table_take_met(&t)) != SH_SPAN_NONE) sh_span_table_settle(&t, slot, &(sh_span_facts){ .name = CHILD });
+    uint32_t slot = t.met[7];   /* others were met while it was asked */
+    CHECK(sh_span_table_settle(&t, slot, objects[7], &(sh_span_facts){ .name = CHILD }) && sh_span_table_valid(&t));
+    while ((slot = sh_span_table_last_met(&t)) != SH_SPAN_NONE)
+        if (!CHECK(sh_span_table_settle(&t, slot, t.spans[slot].object, &(sh_span_facts){ .name = CHILD }))) break;
     CHECK(t.settled == SH_SPANS_MET && sh_span_table_valid(&t));
     sh_span_table_fini(&t);
 }

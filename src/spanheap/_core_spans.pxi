@@ -161,24 +161,26 @@ cdef int ask(span, sh_span_facts *facts) except -1:
 
 
 cdef void settle_spans():
-    """Ask the spans that hooks have met since the last time for their names, and let go of them. Raises nothing."""
+    """Ask the spans that hooks have met since the last time for their names, and let go of them. Raises nothing.
+
+    What a span is asked may run any code, and other threads: one that settles too may be first, and both go on."""
     cdef sh_span_facts facts
     cdef uint32_t slot, pseudo, limit = the_profile.spans.met_count
     sh_hook_mute()
     while limit:   # bounded: letting go of a span may run code that is sampled
         limit -= 1
-        slot = sh_span_table_take_met(&the_profile.spans)
+        slot = sh_span_table_last_met(&the_profile.spans)
         if slot == SH_SPAN_NONE:
             break
         span = <object>the_profile.spans.spans[slot].object
-        Py_DECREF(span)   # the hook's reference; `span` has one of its own
         memset(&facts, 0, sizeof(facts))
         pseudo = facts.name = facts.root_name = the_profile.spans.spans[slot].name
         try:
             ask(span, &facts)
         except Exception:
             facts.name = facts.root_name = pseudo
-        sh_span_table_settle(&the_profile.spans, slot, &facts)
+        if sh_span_table_settle(&the_profile.spans, slot, <void *>span, &facts):
+            Py_DECREF(span)   # the hook's reference; `span` has one of its own
     span = None
     sh_hook_unmute()
 

@@ -83,8 +83,8 @@ cdef extern from "spanheap/span_table.h" nogil:
         int64_t start_ns
         uint32_t name, root_name
         bint sampled
-    uint32_t sh_span_table_take_met(sh_span_table *t)
-    void sh_span_table_settle(sh_span_table *t, uint32_t slot, const sh_span_facts *facts)
+    uint32_t sh_span_table_last_met(const sh_span_table *t)
+    bint sh_span_table_settle(sh_span_table *t, uint32_t slot, const void *object, const sh_span_facts *facts)
     uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts)
     uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id)
     void sh_span_table_release(sh_span_table *t, uint32_t slot)

@@ -102,6 +102,30 @@ def test_spans_that_are_met_while_others_are_asked_have_their_names(every_byte: 
     assert usage(every_byte, "POST /meanwhile").live_bytes >= BLOCK
 
 
+def test_a_span_that_another_thread_is_asking_has_its_name(every_byte: spanheap.Session) -> None:
+    """A snapshot that comes while the tick waits for an answer asks for itself."""
+    tracer = attached(spanheap.NamingSampler(ALWAYS_OFF), every_byte).get_tracer("t")
+    asked, answer = threading.Event(), threading.Event()
+
+    class Slow(NonRecordingSpan):
+        def get_span_context(self) -> SpanContext:
+            if threading.current_thread() is tick:
+                asked.set()
+                assert answer.wait(60)
+            return super().get_span_context()
+
+    tick = threading.Thread(target=every_byte.force_flush)
+    with trace.use_span(Slow(tracer.start_span("POST /slow").get_span_context())):
+        kept = bytes(BLOCK)
+    tick.start()
+    assert asked.wait(60)
+    during = usage(every_byte, "POST /slow").live_bytes
+    answer.set()
+    tick.join(60)
+    assert during >= len(kept) and usage(every_byte, "POST /slow").live_bytes >= BLOCK
+    assert spanheap._core.valid() and every_byte.stats().tick_errors == 0
+
+
 def test_the_memory_of_dropped_spans_is_their_own(every_byte: spanheap.Session) -> None:
     """What start_span makes before the decision goes to the span that was dropped, not to the next one recorded."""
     sampler = spanheap.NamingSampler(ByName())

@@ -12,7 +12,7 @@
  *
  * The first slots are no spans: they name what has none, and are never freed.
  *
- * Invariant: started = ended + active + replaced; refs > 0 <=> in use; only provisional slots are in `met`; a slot's root is
+ * Invariant: started = ended + active + replaced; refs > 0 <=> in use; the provisional slots are those in `met`; a slot's root is
  * itself, or an in-use slot that is its own root.
  * Address reuse: a Span freed without end() leaves its address behind; the next start at that address takes the key over, and
  * a look-up compares the type, so that an object of another kind at the same place is not mistaken for it.
@@ -88,10 +88,11 @@ typedef struct {
     bool sampled;
 } sh_span_facts;
 
-/* A slot to ask about and then settle; SH_SPAN_NONE when there is none (more). */
-static inline uint32_t sh_span_table_take_met(sh_span_table *t) { return t->met_count ? t->met[--t->met_count] : SH_SPAN_NONE; }
-/* From here on it is an ended span, and its object need not be kept alive. */
-void sh_span_table_settle(sh_span_table *t, uint32_t slot, const sh_span_facts *facts);
+/* A slot to ask about and then settle, the one met last; SH_SPAN_NONE when there is none. It stays until it is settled: another
+ * thread that must know all names now need not wait for one that is still asking, and asks as well. */
+static inline uint32_t sh_span_table_last_met(const sh_span_table *t) { return t->met_count ? t->met[t->met_count - 1] : SH_SPAN_NONE; }
+/* From here on it is an ended span, and its object need not be kept alive. False: the object has been settled by another. */
+bool sh_span_table_settle(sh_span_table *t, uint32_t slot, const void *object, const sh_span_facts *facts);
 /* A slot for a span that is known but will never be active (it is sampled out); the caller holds one reference. */
 uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts);
 
