@@ -100,7 +100,7 @@ static void write_record(sh_ring_slot *slot, uint64_t ticket, const sh_span_reco
         (record->name & SH_RING_MAX_NAME) | (uint64_t)(record->thread & SH_RING_MAX_THREAD) << 20
             | (uint64_t)now_ms << 32,
     };
-    /* A reader that sees one of these words sees the slot busy, or later: its second look at seq will not match the first. */
+    /* A reader that sees one of these words sees the slot busy, or later, when it looks at seq again, and rejects them. */
     atomic_thread_fence(memory_order_release);
     for (int i = 0; i < SH_RING_WORDS; i++) atomic_store_explicit(&slot->words[i], words[i], memory_order_relaxed);
     atomic_store_explicit(&slot->seq, committed(ticket), memory_order_release);
@@ -175,7 +175,7 @@ static bool publish_overwriting(sh_span_ring *ring, uint32_t number, const sh_sp
     }
 }
 
-/* Looks before it draws a ticket, so that the head stays at the oldest record and the ring has room as soon as that expires. */
+/* Looks before it draws a ticket, so that the head stays at the oldest record: there is room as soon as that expires. */
 static bool publish_or_drop(sh_span_ring *ring, uint32_t number, const sh_span_record *record, uint32_t now_ms) {
     sh_ring_stripe *stripe = &ring->stripes[number];
     for (int skipped = 0; skipped < CLAIM_ATTEMPTS;) {
@@ -209,8 +209,8 @@ bool sh_span_ring_publish(sh_span_ring *ring, uint32_t stripe, const sh_span_rec
 
 /* ------------------------------------------------------------------ reading */
 
-/* The seq of what is retained in the slot, with its words; 0 if nothing is, or it is overwritten under our eyes. A record that
- * is found too old is marked: only one of those who find it, or the writer who displaces it, counts it. */
+/* The seq of what is retained in the slot, with its words; 0 if nothing is, or it is overwritten under our eyes. A record
+ * that is found too old is marked: only one of those who find it, or the writer who displaces it, counts it. */
 static uint64_t read_slot(const sh_span_ring *ring, sh_ring_stripe *stripe, sh_ring_slot *slot, uint32_t now_ms,
                           uint64_t words[SH_RING_WORDS], uint64_t *expired) {
     uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_acquire);
@@ -227,10 +227,10 @@ static uint64_t read_slot(const sh_span_ring *ring, sh_ring_stripe *stripe, sh_r
 
 typedef struct { uint64_t high, low; } trace_key;
 
-/* The tickets of one lap before `head`, in order. A slot may hold one of an earlier lap, when the last one was skipped: those
- * few are put in front. */
-static uint32_t copy_stripe(sh_span_ring *ring, uint32_t number, uint32_t now_ms, const trace_key *trace, sh_span_record *out,
-                            uint64_t *tickets, uint32_t room) {
+/* The tickets of one lap before `head`, in order. A slot may hold one of an earlier lap, when the last one was skipped:
+ * those few are put in front. */
+static uint32_t copy_stripe(sh_span_ring *ring, uint32_t number, uint32_t now_ms, const trace_key *trace,
+                            sh_span_record *out, uint64_t *tickets, uint32_t room) {
     sh_ring_stripe *stripe = &ring->stripes[number];
     uint64_t head = atomic_load_explicit(&stripe->head, memory_order_acquire), words[SH_RING_WORDS], expired = 0;
     uint32_t slots = slots_of(ring, number), count = 0, early = 0;
@@ -318,9 +318,9 @@ bool sh_span_ring_valid(sh_span_ring *ring, int64_t now_ns) {
         for (uint32_t i = 0; i < slots_of(ring, number); i++) {
             const sh_ring_slot *slot = slot_of(ring, number, i);
             uint64_t seq = load(&slot->seq);
-            if (is_busy(seq)) return false;
-            if (seq && (ticket_of(seq) >= load(&ring->stripes[number].head) || slot_of(ring, number, ticket_of(seq)) != slot))
-                return false;
+            if (!seq) continue;
+            if (is_busy(seq) || ticket_of(seq) >= load(&ring->stripes[number].head)) return false;
+            if (slot_of(ring, number, ticket_of(seq)) != slot) return false;
         }
     return sh_span_ring_count(ring, now_ns).in_flight == 0;
 }

@@ -6,7 +6,7 @@
  *      [ stripe 0 | stripe 1 | ... ]                     128 bytes each: head and counts
  *      [ slots of stripe 0 | slots of stripe 1 | ... ]   64 bytes each: seq and seven words
  *
- * A producer draws a ticket t from its stripe's head and gets slot t % slots of the stripe. `seq` of a slot says whose it is:
+ * A producer draws a ticket t from its stripe's head and gets slot t % slots of the stripe. `seq` of a slot says whose:
  *
  *      0                        empty
  *      2t + 1                   ticket t is being written (busy)
@@ -20,7 +20,7 @@
  * Invariant: produced = retained + overwritten + expired + dropped + in_flight. in_flight: appends that have begun and are
  * not settled; at most two for each producer at work (its own record, and the one it displaces), 0 at rest.
  * Thread rules: everything may be called from any thread at any time, but init, fini and clear. Nothing locks or allocates,
- * so publishing is safe in an allocator hook and in a signal handler. docs/ring.md: the memory orders and what proves them. */
+ * so publishing is safe in an allocator hook and in a signal handler. docs/ring.md has the memory orders and their proof. */
 #ifndef SPANHEAP_SPAN_RING_H
 #define SPANHEAP_SPAN_RING_H
 
