@@ -91,7 +91,7 @@ static bool is_aged(const sh_span_ring *ring, uint64_t last_word, uint32_t now_m
 
 /* ------------------------------------------------------------------ records as words */
 
-static void write_record(sh_ring_slot *slot, uint64_t ticket, const sh_span_record *record, uint32_t now_ms) {
+static inline void write_record(sh_ring_slot *slot, uint64_t ticket, const sh_span_record *record, uint32_t now_ms) {
     int64_t duration = record->duration_ns < 0 ? 0 : record->duration_ns;
     if (duration > SH_RING_MAX_DURATION_NS) duration = SH_RING_MAX_DURATION_NS;
     uint64_t words[SH_RING_WORDS] = {

@@ -2,6 +2,7 @@
 
 import os as _os
 import weakref as _weakref
+cimport cython
 from cpython.bytearray cimport PyByteArray_AS_STRING, PyByteArray_FromStringAndSize, PyByteArray_Resize
 from cpython.number cimport PyNumber_Index
 from cpython.ref cimport Py_INCREF, Py_XDECREF
@@ -9,10 +10,10 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from spanheap.spans.counts import SpanCounts
 from spanheap.spans.record import SpanRecord
 
-cdef extern from "Python.h":
-    ctypedef struct PyThreadState
-    PyThreadState *PyThreadState_Get()
-    uint64_t PyThreadState_GetID(PyThreadState *state)
+cdef extern from "python_compat.h":
+    ctypedef struct PyThreadState:
+        uint64_t id
+    PyThreadState *SH_CURRENT_THREAD_STATE()
     bint PyUnicode_CheckExact(object o)
     Py_ssize_t PyUnicode_GET_LENGTH(object o)
 
@@ -35,14 +36,11 @@ cdef object in_range(value, object most, str name):
     return number
 
 
-cdef inline uint64_t whole(value, uint64_t most, str name) except? <uint64_t>-1:
-    cdef uint64_t number
-    if sh_uint64_of_int(value, &number) and number <= most:
-        return number
-    return in_range(value, most, name)
+cdef enum: MAX_FLAGS = 0xFFFF
+cdef uint64_t MAX_NS = 0x7FFFFFFFFFFFFFFF
 
 
-cdef inline int trace_id_words(value, uint64_t *high, uint64_t *low) except -1:
+cdef int trace_id_words(value, uint64_t *high, uint64_t *low) except -1:
     if not sh_uint128_of_int(value, high, low):
         sh_uint128_of_int(in_range(value, (1 << 128) - 1, "trace_id"), high, low)
     return 0
@@ -59,6 +57,7 @@ def _clear_rings_in_child():
 _os.register_at_fork(after_in_child=_clear_rings_in_child)
 
 
+@cython.final
 cdef class SpanRing:
     """The metadata of the spans that ended last: a bounded cache with a time to live, 64 bytes a span. See docs/ring.md."""
 
@@ -110,7 +109,7 @@ cdef class SpanRing:
             if not 0 <= time < 9.2e9:   # the year 2261, in which int64 nanoseconds end
                 raise ValueError(f"clock must return float seconds between 0 and 9.2e9 or int nanoseconds, not {time!r}")
             return <int64_t>(<double>time * 1e9)
-        return <int64_t>whole(time, <uint64_t>0x7FFFFFFFFFFFFFFF, "what clock returns (nanoseconds)")
+        return in_range(time, MAX_NS, "what clock returns (nanoseconds)")
 
     cdef uint32_t number_of(self, name) except? <uint32_t>-1:
         cdef size_t place
@@ -132,14 +131,21 @@ cdef class SpanRing:
         """Add a record; start_ns=0 is now. False if it was dropped."""
         cdef sh_span_record record
         cdef int64_t now_ns = self.ring.options.epoch_ns
-        trace_id_words(trace_id, &record.trace_high, &record.trace_low)
-        record.span_id = whole(span_id, <uint64_t>-1, "span_id")
-        record.parent_id = whole(parent_id, <uint64_t>-1, "parent_id")
+        cdef uint64_t start, duration, flag_bits
+        if not (sh_uint128_of_int(trace_id, &record.trace_high, &record.trace_low)
+                and sh_uint64_of_int(span_id, &record.span_id) and sh_uint64_of_int(parent_id, &record.parent_id)
+                and sh_uint64_of_int(start_ns, &start) and start <= MAX_NS
+                and sh_uint64_of_int(duration_ns, &duration) and duration <= MAX_NS
+                and sh_uint64_of_int(flags, &flag_bits) and flag_bits <= MAX_FLAGS):
+            trace_id_words(trace_id, &record.trace_high, &record.trace_low)
+            record.span_id = in_range(span_id, <uint64_t>-1, "span_id")
+            record.parent_id = in_range(parent_id, <uint64_t>-1, "parent_id")
+            start = in_range(start_ns, MAX_NS, "start_ns")
+            duration = in_range(duration_ns, MAX_NS, "duration_ns")
+            flag_bits = in_range(flags, MAX_FLAGS, "flags")
+        record.start_ns, record.duration_ns, record.flags = <int64_t>start, <int64_t>duration, <uint16_t>flag_bits
         record.name = self.number_of(name)
-        record.start_ns = <int64_t>whole(start_ns, <uint64_t>0x7FFFFFFFFFFFFFFF, "start_ns")
-        record.duration_ns = <int64_t>whole(duration_ns, <uint64_t>0x7FFFFFFFFFFFFFFF, "duration_ns")
-        record.flags = <uint16_t>whole(flags, 0xFFFF, "flags")
-        record.thread = <uint16_t>(PyThreadState_GetID(PyThreadState_Get()) & 0xFFF)
+        record.thread = <uint16_t>(SH_CURRENT_THREAD_STATE().id & 0xFFF)
         if record.start_ns == 0 or self.ring.options.ttl_ns:   # the clock costs as much as all the rest
             now_ns = self.now()
             if record.start_ns == 0:
