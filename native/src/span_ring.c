@@ -282,7 +282,6 @@ static sh_ring_counts count_stripe(sh_span_ring *ring, uint32_t number, uint32_t
     sh_ring_counts counts;
     for (int attempt = 1;; attempt++) {
         before = load_count(&stripe->head);
-        skipped = load_count(&stripe->skipped);
         refused = load_count(&stripe->refused);
         counts = (sh_ring_counts){
             .overwritten = load_count(&stripe->overwritten),
@@ -291,6 +290,7 @@ static sh_ring_counts count_stripe(sh_span_ring *ring, uint32_t number, uint32_t
         };
         for (uint32_t i = 0; i < slots && i < before; i++)
             counts.retained += read_slot(ring, stripe, slot_of(ring, number, i), now_ms, words, &counts.expired) != 0;
+        skipped = load_count(&stripe->skipped);
         head = load_count(&stripe->head);
         if (head == before || attempt == COUNT_ATTEMPTS) break;
     }

@@ -9,7 +9,7 @@ enum { PRODUCERS = 4, READERS = 2, RECORDS = 60000, CAPACITY = 61, MS = 1000000,
 
 static struct {
     sh_span_ring ring;
-    _Atomic uint64_t accepted, refused, torn, unordered, unbalanced, copied;
+    _Atomic uint64_t refused, torn, unordered, unbalanced, copied;
     _Atomic int64_t now_ms;
     _Atomic bool over;
 } shared;
@@ -41,7 +41,6 @@ static void *produce(void *number) {
         if (scrambled(record.span_id, 8) % 64 == 0) shared.now_ms += TTL_MS;
         while (i == RECORDS / 2 && shared.copied == 0) sched_yield();   /* the readers may not have had a core yet */
     }
-    shared.accepted += accepted;
     shared.refused += RECORDS - accepted;
     return NULL;
 }
@@ -59,7 +58,8 @@ static void *look(void *unused) {
             shared.unordered += i && shared.ring.options.stripes == 1 && tickets[i] <= tickets[i - 1];
         }
         sh_ring_counts c = sh_span_ring_count(&shared.ring, shared.now_ms * MS);
-        shared.unbalanced += c.produced > (uint64_t)PRODUCERS * RECORDS || c.in_flight > c.produced
+        /* in_flight has tickets that are about to be skipped, too. */
+        shared.unbalanced += c.in_flight > c.produced || c.produced - c.in_flight > (uint64_t)PRODUCERS * RECORDS
             || c.produced != c.retained + c.overwritten + c.expired + c.dropped + c.in_flight;
     } while (!shared.over);
     return NULL;
@@ -68,7 +68,7 @@ static void *look(void *unused) {
 static void test_load(sh_ring_options options) {
     pthread_t producers[PRODUCERS], readers[READERS];
     if (!CHECK(sh_span_ring_init(&shared.ring, &options))) return;
-    shared.accepted = shared.refused = shared.copied = 0;
+    shared.refused = shared.copied = 0;
     shared.now_ms = 0;
     shared.over = false;
     for (uintptr_t i = 0; i < READERS; i++) CHECK(pthread_create(&readers[i], NULL, look, NULL) == 0);
