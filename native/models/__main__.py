@@ -8,7 +8,7 @@ import time
 
 from native.models.checks import CHECKS, CannotRun
 
-parser = argparse.ArgumentParser(prog="python -m native.models", description="Checks the models of the ring and their mutants.")
+parser = argparse.ArgumentParser(prog="python -m native.models", description="Checks the models of the ring.")
 parser.add_argument("--long", action="store_true", help="the larger forms, too: minutes, and some GiB of memory")
 arguments = parser.parse_args()
 
