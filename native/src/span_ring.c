@@ -10,6 +10,7 @@
 enum {
     CLAIM_ATTEMPTS = 4,   /* slots of stalled writers in a row before giving up */
     CAS_ATTEMPTS = 4,     /* a slot rarely changes hands even once while one ticket looks at it */
+    LOOK_ATTEMPTS = 1000, /* for a ticket that another producer does not get first: an end even where memory was damaged */
     COUNT_ATTEMPTS = 4,   /* of counting while nothing is produced */
 };
 
@@ -178,7 +179,7 @@ static bool publish_overwriting(sh_span_ring *ring, uint32_t number, const sh_sp
 /* Looks before it draws a ticket, so that the head stays at the oldest record: there is room as soon as that expires. */
 static bool publish_or_drop(sh_span_ring *ring, uint32_t number, const sh_span_record *record, uint32_t now_ms) {
     sh_ring_stripe *stripe = &ring->stripes[number];
-    for (int skipped = 0; skipped < CLAIM_ATTEMPTS;) {
+    for (int looks = 0, skipped = 0; looks < LOOK_ATTEMPTS && skipped < CLAIM_ATTEMPTS; looks++) {
         uint64_t ticket = load(&stripe->head);
         sh_ring_slot *slot = slot_of(ring, number, ticket);
         uint64_t seq = atomic_load_explicit(&slot->seq, memory_order_acquire);
@@ -235,8 +236,10 @@ static uint32_t copy_stripe(sh_span_ring *ring, uint32_t number, uint32_t now_ms
     uint64_t head = atomic_load_explicit(&stripe->head, memory_order_acquire), words[SH_RING_WORDS], expired = 0;
     uint32_t slots = slots_of(ring, number), count = 0, early = 0;
     for (uint64_t ticket = head > slots ? head - slots : 0; ticket < head && count < room; ticket++) {
-        uint64_t seq = read_slot(ring, stripe, slot_of(ring, number, ticket), now_ms, words, &expired);
+        sh_ring_slot *slot = slot_of(ring, number, ticket);
+        uint64_t seq = read_slot(ring, stripe, slot, now_ms, words, &expired);
         if (!seq || ticket_of(seq) > ticket) continue;   /* none, or one that came after the call */
+        if (slot_of(ring, number, ticket_of(seq)) != slot) continue;   /* the damaged slot of a file */
         if (trace && (words[0] != trace->high || words[1] != trace->low)) continue;
         uint32_t place = count;
         if (ticket_of(seq) < ticket) {

@@ -211,6 +211,21 @@ static void test_memory_of_the_caller(void) {
     CHECK(memory[0] == 2);   /* it is not ours to unmap: the head of stripe 0 is there */
 }
 
+/* Slots that cannot be, as in a damaged file, are left out and harm nothing. */
+static void test_damaged_memory(void) {
+    if (!start((sh_ring_options){ .capacity = 3 })) return;
+    for (uint64_t id = 1; id <= 8; id++) CHECK(put(id, 0));
+    ring.slots[0].seq = 2 * 7 + 2;   /* ticket 7 belongs into slot 1 */
+    CHECK(RETAINS(0, 6, 8) && !sh_span_ring_valid(&ring, 0));
+    ring.slots[1].seq = UINT64_MAX - 1;
+    ring.slots[2].seq = UINT64_MAX;
+    CHECK(RETAINS_NOTHING(0) && !sh_span_ring_valid(&ring, 0));
+    for (uint64_t id = 9; id <= 20; id++) put(id, 0);
+    ring.options.policy = SH_RING_DROP;
+    CHECK(!put(21, 0) || !put(22, 0) || !put(23, 0));
+    sh_span_ring_fini(&ring);
+}
+
 /* The child of a fork starts with an empty ring, though a writer was in the middle of a record; the parent's is as it was. */
 static void test_fork(void) {
     if (!start((sh_ring_options){ .capacity = 3 })) return;
@@ -243,6 +258,7 @@ int main(void) {
     test_gives_up();
     test_drops_with_a_stalled_writer();
     test_memory_of_the_caller();
+    test_damaged_memory();
     test_fork();
     return CHECK_DONE();
 }

@@ -276,6 +276,9 @@ cdef class SpanRing:
         """Of the records, and of the names so far."""
         return sh_span_ring_bytes(&self.ring.options) + sh_string_table_memory(&self.name_table)
 
+    def __sizeof__(self):
+        return object.__sizeof__(self) + self.nbytes
+
     def valid(self):
         """The invariants hold, while nobody appends (slow: for tests)."""
         return bool(sh_span_ring_valid(&self.ring, self.now()))

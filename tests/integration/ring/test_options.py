@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import sys
 from typing import Any
 
 import pytest
@@ -76,3 +77,5 @@ def test_memory_is_64_bytes_a_record() -> None:
     """All in: what is beside the records does not grow with them."""
     assert SpanRing(100_000).nbytes - SpanRing(50_000).nbytes == 64 * 50_000
     assert SpanRing(1).nbytes < 100_000
+    ring = SpanRing(1000)
+    assert ring.nbytes < sys.getsizeof(ring) < ring.nbytes + 2000   # itself, and where it remembers names
