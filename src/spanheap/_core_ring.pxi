@@ -10,20 +10,17 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from spanheap.spans.counts import SpanCounts
 from spanheap.spans.record import SpanRecord
 
-cdef extern from "python_compat.h":
-    ctypedef struct PyThreadState:
-        uint64_t id
-    PyThreadState *SH_CURRENT_THREAD_STATE()
-    bint PyUnicode_CheckExact(object o)
-    Py_ssize_t PyUnicode_GET_LENGTH(object o)
-
 cdef enum:
     RING_CAPACITY = 1 << 22      # 256 MiB
     RING_NAMES = 4096            # of a service's spans there are hundreds; more means ids in names
     RING_NAME_BYTES = 256 * 1024
     CACHED_NAMES = 64            # direct-mapped: names are constants of the code, so the same objects come again
     CACHED_NAME_LENGTH = 256     # a longer one would be kept alive
+    MAX_FLAGS = 0xFFFF
     PAUSING_RECORDS = 16384      # copying so many takes 100 us, less than giving the GIL away and asking for it back may
+
+
+cdef uint64_t MAX_NS = 0x7FFFFFFFFFFFFFFF
 
 
 cdef object in_range(value, object most, str name):
@@ -34,10 +31,6 @@ cdef object in_range(value, object most, str name):
     if not 0 <= number <= most:
         raise ValueError(f"{name} must be between 0 and {most:,}, not {value!r}")
     return number
-
-
-cdef enum: MAX_FLAGS = 0xFFFF
-cdef uint64_t MAX_NS = 0x7FFFFFFFFFFFFFFF
 
 
 cdef int trace_id_words(value, uint64_t *high, uint64_t *low) except -1:
@@ -120,7 +113,8 @@ cdef class SpanRing:
         if self.cached_names[place] == <PyObject *>name:
             return self.cached_numbers[place]
         number = sh_symbols_intern_with_gil(&self.name_table, name)
-        if PyUnicode_CheckExact(name) and PyUnicode_GET_LENGTH(name) <= CACHED_NAME_LENGTH:
+        # Not "<other>": each time a name finds no place is counted.
+        if type(name) is str and len(<str>name) <= CACHED_NAME_LENGTH and number != SH_STRING_OTHER:
             Py_INCREF(name)
             Py_XDECREF(self.cached_names[place])
             self.cached_names[place] = <PyObject *>name
@@ -174,6 +168,7 @@ cdef class SpanRing:
         cdef uint32_t count, i
         cdef dict names = {}
         cdef list found = []
+        cdef object new = tuple.__new__
         try:
             if records == NULL or tickets == NULL:
                 raise MemoryError
@@ -183,7 +178,7 @@ cdef class SpanRing:
                 name = names.get(r.name)
                 if name is None:
                     name = names[r.name] = self.name_of(r.name)
-                found.append(tuple.__new__(SpanRecord, (
+                found.append(new(SpanRecord, (
                     (<object>r.trace_high << 64) | r.trace_low, r.span_id, r.parent_id, name, r.start_ns, r.duration_ns,
                     r.thread, r.flags)))
             return found
@@ -298,6 +293,7 @@ cdef uint32_t checked_whole(str name, value, uint32_t low, uint32_t high) except
 cdef int64_t checked_ttl(value) except? -1:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"ttl must be None or seconds, not {value!r}")
-    if not 0.001 <= value <= SH_RING_MAX_TTL_NS / 1e9:
-        raise ValueError(f"ttl must be None or between 0.001 and {SH_RING_MAX_TTL_NS // 1000000000:,} seconds, not {value!r}")
+    cdef int64_t most = SH_RING_MAX_TTL_NS // 1000000000
+    if not 0.001 <= value <= most:
+        raise ValueError(f"ttl must be None or between 0.001 and {most:,} seconds, not {value!r}")
     return <int64_t>(<double>value * 1e9)

@@ -6,6 +6,7 @@ cdef extern from "spanheap/string_table.h" nogil:
     ctypedef struct sh_string:
         const char *data
         uint32_t length
+    enum: SH_STRING_OTHER
     ctypedef struct sh_string_table:
         uint32_t count, capacity
         uint64_t overflowed
@@ -227,6 +228,9 @@ cdef extern from "spanheap/platform.h" nogil:
 
 
 cdef extern from "python_compat.h":
+    ctypedef struct PyThreadState:
+        uint64_t id
+    PyThreadState *SH_CURRENT_THREAD_STATE()
     int sh_trace_id_halves(object number, uint64_t *high, uint64_t *low) except -1
 
 

@@ -110,6 +110,10 @@ def test_names_are_bounded() -> None:
     assert ring.names_overflowed == 10_000 - len(kept)
     ring.append(1, 1, name="GET /items/5")
     assert ring.snapshot()[-1].name == "GET /items/5"
+    overflowed = ring.names_overflowed
+    for _ in range(3):
+        ring.append(1, 1, name="one more")
+    assert ring.names_overflowed == overflowed + 3
     assert ring.nbytes < 20_000 * 64 + 500_000
 
 
