@@ -64,16 +64,11 @@ def spin(*definitions: str) -> tuple[bool, str]:
 
 POLICIES = {"overwrite": (), "drop": ("DROP",)}
 MUTANTS = {
-    "steals a busy slot": ("overwrite", "MUTANT_STEALS_A_BUSY_SLOT"),
-    "overtakes a later ticket": ("overwrite", "MUTANT_OVERTAKES_A_LATER_TICKET"),
-    "forgets the skipped": ("overwrite", "MUTANT_FORGETS_THE_SKIPPED"),
-    "forgets the displaced": ("overwrite", "MUTANT_FORGETS_THE_DISPLACED"),
-    "commits before it writes": ("overwrite", "MUTANT_COMMITS_BEFORE_IT_WRITES"),
-    "looks once": ("overwrite", "MUTANT_LOOKS_ONCE"),
-    "counts the expired without a mark": ("overwrite", "MUTANT_COUNTS_WITHOUT_A_MARK"),
-    "counts the expired again": ("overwrite", "MUTANT_COUNTS_SEEN_AGAIN"),
-    "drops nothing": ("drop", "MUTANT_DROPS_NOTHING"),
-    "forgets the refused": ("drop", "MUTANT_FORGETS_THE_REFUSED"),
+    "overwrite": (
+        "STEALS_A_BUSY_SLOT", "OVERTAKES_A_LATER_TICKET", "FORGETS_THE_SKIPPED", "FORGETS_THE_DISPLACED",
+        "COMMITS_BEFORE_IT_WRITES", "LOOKS_ONCE", "COUNTS_WITHOUT_A_MARK", "COUNTS_SEEN_AGAIN",
+    ),
+    "drop": ("STEALS_A_BUSY_SLOT", "FORGETS_THE_SKIPPED", "DROPS_NOTHING", "FORGETS_THE_REFUSED"),
 }
 
 
@@ -84,8 +79,10 @@ def spin_checks() -> Iterator[Check]:
         yield Check(f"spin: {name}, a writer stalls", True, functools.partial(spin, *policy, "STALL"), long=True)
         yield Check(f"spin: {name}, one slot, a writer stalls", True,
                     functools.partial(spin, *policy, "STALL", "SLOTS=1"), long=True)
-    for mutant, (policy_name, macro) in MUTANTS.items():
-        yield Check(f"spin: {policy_name}, {mutant}", False, functools.partial(spin, *POLICIES[policy_name], macro))
+    for name, mutants in MUTANTS.items():
+        for mutant in mutants:
+            check = functools.partial(spin, *POLICIES[name], f"MUTANT_{mutant}")
+            yield Check(f"spin: {name}, {mutant.lower().replace('_', ' ')}", False, check)
 
 
 # --- relacy

@@ -106,12 +106,22 @@ look:   if :: attempt == ATTEMPTS -> refused++; goto next :: else fi;
         d_step { got = (head == ticket); if :: got -> head++ :: else fi };
         if :: !got -> goto look :: else fi;
         seen = expect;
+#ifdef MUTANT_STEALS_A_BUSY_SLOT
+        cas(slot, seen, expect, BUSY(ticket));
+        if
+        :: seen != expect ->
+#else
         if
         :: !IS_BUSY(expect) -> cas(slot, seen, expect, BUSY(ticket))
         :: else
         fi;
         if
-        :: IS_BUSY(expect) || seen != expect -> skipped++; attempt++; goto look
+        :: IS_BUSY(expect) || seen != expect ->
+#endif
+#ifndef MUTANT_FORGETS_THE_SKIPPED
+            skipped++;
+#endif
+            attempt++; goto look
         :: else
         fi;
         assert(TICKETS(expect) <= 2 * ticket);
