@@ -27,7 +27,6 @@ static pthread_barrier_t barrier;
 
 typedef struct { uint32_t stripe; bool locked; double ns; } job;
 
-/* Time passes, or a compiler could see that all records have the same. */
 static void *publish(void *argument) {
     job *j = argument;
     sh_span_record record = { .trace_high = 1, .trace_low = 2, .parent_id = 3, .name = 4, .duration_ns = 5 };
