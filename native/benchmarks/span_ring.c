@@ -2,7 +2,7 @@
  *
  *      span_ring ROUNDS      prints for each case, in ns a record: name, tenth percentile, median of the rounds
  *
- * All cases are sampled in turns with a pause in between, since a machine that is shared slows down for seconds at a time. */
+ * All cases are sampled in turns with pauses, since a machine that is shared slows down for seconds at a time. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>

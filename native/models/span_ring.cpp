@@ -1,8 +1,8 @@
-/* The memory orders of native/src/span_ring.c under relacy, which runs it in random interleavings with the reorderings that
- * C11 allows. Two producers, one reader, one slot (where all meet), two words.
+/* The memory orders of native/src/span_ring.c under relacy, which runs it in random interleavings with the reorderings
+ * that C11 allows. Two producers, one reader, one slot (where all meet), two words.
  *
- * What must hold: no reader accepts a torn record; a writer that displaces a record reads that record's word, not an older one
- * (its age); a record that is committed at the end is whole; all tickets are accounted for.
+ * What must hold: no reader accepts a torn record; a writer that displaces a record reads that record's word (its age), not
+ * an older one; a record that is committed at the end is whole; all tickets are accounted for.
  *
  *      span_ring ITERATIONS WEAKENED      which of the orders below, 0 for none
  *

@@ -1,8 +1,8 @@
-/* The protocol of native/src/span_ring.c, every access to shared memory a step of its own: PRODUCERS append APPENDS records
- * each to a ring of SLOTS, while a reader looks at all slots ROUNDS times and marks what it finds expired, and the clock goes on
- * once. With STALL, one writer may stop for good at any point after its claim.
+/* The protocol of native/src/span_ring.c, every access to shared memory a step of its own: PRODUCERS append APPENDS
+ * records each to a ring of SLOTS, while a reader looks at all slots ROUNDS times and marks what it finds expired, and the
+ * clock goes on once. With STALL, one writer may stop for good at any point after its claim.
  *
- * Spin visits every interleaving, in sequential consistency (the weaker orders are for relacy, span_ring.cpp). What must hold:
+ * Spin visits every interleaving, in sequential consistency (weaker orders are for relacy, span_ring.cpp). What must hold:
  *   a slot is written by its claimant only; its ticket only grows; no reader accepts a torn record;
  *   at the end produced = retained + overwritten + expired + dropped, but for what a stalled writer has not settled;
  *   a ring that drops overwrites nothing.

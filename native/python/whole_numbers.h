@@ -1,5 +1,5 @@
 /* Python ints as machine words: what is not an int, negative or too large is told, not raised, and nothing is allocated.
- * (The public conversions raise, and go through a byte array for more than one digit: ids are random, so they have several.) */
+ * (The public conversions raise, and go through a byte array for more than one digit; ids are random and have several.) */
 #ifndef SPANHEAP_WHOLE_NUMBERS_H
 #define SPANHEAP_WHOLE_NUMBERS_H
 

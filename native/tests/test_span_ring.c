@@ -226,7 +226,7 @@ static void test_damaged_memory(void) {
     sh_span_ring_fini(&ring);
 }
 
-/* The child of a fork starts with an empty ring, though a writer was in the middle of a record; the parent's is as it was. */
+/* The child of a fork starts with an empty ring, though a writer was busy; the parent's is as it was. */
 static void test_fork(void) {
     if (!start((sh_ring_options){ .capacity = 3 })) return;
     CHECK(put(1, 0));

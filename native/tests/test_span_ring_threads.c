@@ -1,5 +1,5 @@
-/* The span ring under load: producers, and readers that copy, count and expire meanwhile. No record may be torn, and when all
- * is over, every one is accounted for. */
+/* The span ring under load: producers, and readers that copy, count and expire meanwhile. No record may be torn, and when
+ * all is over, every one is accounted for. */
 #include <pthread.h>
 
 #include "check.h"
@@ -93,7 +93,8 @@ int main(void) {
     test_load((sh_ring_options){ .capacity = CAPACITY, .stripes = 1 });
     test_load((sh_ring_options){ .capacity = CAPACITY, .stripes = 1, .ttl_ns = TTL_MS * MS });
     test_load((sh_ring_options){ .capacity = CAPACITY, .stripes = 2, .ttl_ns = TTL_MS * MS });
-    test_load((sh_ring_options){ .capacity = 3, .stripes = 1, .ttl_ns = TTL_MS * MS });   /* so small that slots are fought for */
+    /* So small that slots are fought for. */
+    test_load((sh_ring_options){ .capacity = 3, .stripes = 1, .ttl_ns = TTL_MS * MS });
     test_load((sh_ring_options){ .capacity = CAPACITY, .stripes = 1, .policy = SH_RING_DROP, .ttl_ns = TTL_MS * MS });
     test_load((sh_ring_options){ .capacity = 2, .stripes = 1, .policy = SH_RING_DROP, .ttl_ns = TTL_MS * MS });
     return CHECK_DONE();

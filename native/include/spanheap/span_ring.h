@@ -92,9 +92,9 @@ typedef struct { uint64_t produced, retained, overwritten, expired, dropped, in_
 size_t sh_span_ring_bytes(const sh_ring_options *options);
 /* In pages of its own, which a child of a fork gets zeroed: an empty ring, whatever other threads were doing. */
 bool sh_span_ring_init(sh_span_ring *ring, const sh_ring_options *options);
-/* In 64-byte aligned memory of sh_span_ring_bytes(): zeroed, or what a ring with the same options left, such as a copy of a
- * file (looking at it marks expired records). If that is damaged, copies are without the slots that cannot be, and counts are
- * whatever they are. */
+/* In 64-byte aligned memory of sh_span_ring_bytes(): zeroed, or what a ring with the same options left, such as a copy of
+ * a file (looking at it marks expired records). If that is damaged, copies are without the slots that cannot be, and counts
+ * are whatever they are. */
 void sh_span_ring_init_at(sh_span_ring *ring, const sh_ring_options *options, void *memory);
 void sh_span_ring_fini(sh_span_ring *ring);
 void sh_span_ring_clear(sh_span_ring *ring);
