@@ -24,7 +24,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 # ThreadSanitizer's shadow collides with the mappings of a kernel that randomises more than 28 bits of an address.
 FIXED_ADDRESSES = $(shell setarch --addr-no-randomize true 2>/dev/null && echo setarch --addr-no-randomize)
 
-.PHONY: help demo test lint test-python test-native test-sanitized test-pythons test-sdks check-long bench clean
+.PHONY: help demo test lint test-python test-native test-sanitized test-pythons test-sdks check-models check-long bench bench-ring clean
 
 help: ## show the targets (default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do
@@ -35,7 +35,7 @@ demo: $(VENV)/.installed ## install into .venv, then profile a leaking service (
 	@$(VENV)/bin/spanheap demo
 
 # The two longest have folders of their own and wait a good deal: side by side they take little more than the longer one.
-test: lint test-python test-native ## everything a change has to pass (under 10 minutes)
+test: lint test-python test-native check-models ## everything a change has to pass (under 10 minutes)
 	@$(MAKE) --jobs=2 --output-sync=target test-sanitized test-pythons
 
 lint: $(VENV)/.installed-$(EXTRAS) ## ruff and mypy
@@ -75,9 +75,13 @@ test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS
 test-sdks: $(VENV)/.installed-$(EXTRAS) ## the oldest, a middle and the latest OpenTelemetry SDK
 	$(VENV)/bin/python -m tests.sdk
 
+check-models: $(VENV)/bin/python ## the ring's protocol in Spin and relacy, and whether they notice it broken
+	$(VENV)/bin/python -m native.models
+
 check-long: $(VENV)/.installed-$(EXTRAS) ## the long checks (an hour); PYTEST_ARGS='--stress-seconds=60' for a slice
 	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 	$(FIXED_ADDRESSES) cmake --workflow --preset tsan
+	$(VENV)/bin/python -m native.models --long
 	$(VENV)/bin/python -m pytest -m long $(PYTEST_ARGS)
 	for python in $(PYTHONS); do
 		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
@@ -86,6 +90,9 @@ check-long: $(VENV)/.installed-$(EXTRAS) ## the long checks (an hour); PYTEST_AR
 
 bench: $(VENV)/.installed-bench ## the micro benchmarks, beside tracemalloc and a no-op
 	$(VENV)/bin/python -m pytest benchmarks $(PYTEST_ARGS)
+
+bench-ring: $(VENV)/.installed-bench ## SpanRing beside deque, queue.Queue and cachetools
+	$(VENV)/bin/python -m benchmarks.ring
 
 clean: ## remove what these targets made
 	rm -rf .venv .venv-* build .pytest_cache .hypothesis .mypy_cache .ruff_cache .benchmarks

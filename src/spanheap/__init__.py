@@ -16,12 +16,15 @@ from spanheap.interpreter import require_supported
 
 require_supported()
 
+from spanheap._core import SpanRing  # noqa: E402
 from spanheap.detection.policy import LeakPolicy  # noqa: E402
 from spanheap.dumps.policy import DumpPolicy  # noqa: E402
 from spanheap.errors import CorruptFile, DumpError, SpanheapError, UnsupportedInterpreter  # noqa: E402
 from spanheap.session import Session, current, profile, start  # noqa: E402
 from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
+from spanheap.spans.counts import SpanCounts  # noqa: E402
 from spanheap.spans.labels import labels  # noqa: E402
+from spanheap.spans.record import SpanRecord  # noqa: E402
 from spanheap.spans.store import ActiveSpan, SpanStore  # noqa: E402
 from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
@@ -56,6 +59,9 @@ __all__ = [
     "NamingSampler",
     "Session",
     "Site",
+    "SpanCounts",
+    "SpanRecord",
+    "SpanRing",
     "SpanStore",
     "SpanUsage",
     "SpanheapError",

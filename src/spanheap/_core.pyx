@@ -154,6 +154,7 @@ cdef object frame_of(uint32_t location_id):
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
+include "_core_ring.pxi"
 
 
 # ---------------------------------------------------------------- figures

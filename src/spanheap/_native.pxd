@@ -1,14 +1,18 @@
 # Declarations of the C core and of the part that knows CPython. No logic here.
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "spanheap/string_table.h" nogil:
     ctypedef struct sh_string:
         const char *data
         uint32_t length
+    enum: SH_STRING_OTHER
     ctypedef struct sh_string_table:
         uint32_t count, capacity
         uint64_t overflowed
+    bint sh_string_table_init(sh_string_table *t, uint32_t capacity, uint32_t max_bytes)
+    void sh_string_table_fini(sh_string_table *t)
+    size_t sh_string_table_memory(const sh_string_table *t)
     sh_string sh_string_table_get(const sh_string_table *t, uint32_t id)
     uint32_t sh_string_table_intern(sh_string_table *t, const char *data, size_t length)
 
@@ -186,13 +190,53 @@ cdef extern from "spanheap/heap_dump.h" nogil:
     int sh_heap_dump_write(const sh_heap_snapshot *s, const sh_heap_dump_info *info, int fd, void *workspace)
 
 
+cdef extern from "spanheap/span_ring.h" nogil:
+    enum: SH_RING_MAX_STRIPES
+    int64_t SH_RING_MAX_TTL_NS
+    ctypedef struct sh_span_record:
+        uint64_t trace_high, trace_low, span_id, parent_id
+        int64_t start_ns, duration_ns
+        uint32_t name
+        uint16_t thread, flags
+    ctypedef enum sh_ring_policy:
+        SH_RING_OVERWRITE
+        SH_RING_DROP
+    ctypedef struct sh_ring_options:
+        uint32_t capacity, stripes
+        sh_ring_policy policy
+        int64_t ttl_ns, epoch_ns
+    ctypedef struct sh_span_ring:
+        sh_ring_options options
+        bint wiped_on_fork
+    ctypedef struct sh_ring_counts:
+        uint64_t produced, retained, overwritten, expired, dropped, in_flight
+    size_t sh_span_ring_bytes(const sh_ring_options *options)
+    bint sh_span_ring_init(sh_span_ring *ring, const sh_ring_options *options)
+    void sh_span_ring_fini(sh_span_ring *ring)
+    void sh_span_ring_clear(sh_span_ring *ring)
+    bint sh_span_ring_publish(sh_span_ring *ring, uint32_t stripe, const sh_span_record *record, int64_t now_ns)
+    uint32_t sh_span_ring_copy(sh_span_ring *ring, int64_t now_ns, sh_span_record *out, uint64_t *tickets, uint32_t room)
+    uint32_t sh_span_ring_copy_trace(sh_span_ring *ring, int64_t now_ns, uint64_t trace_high, uint64_t trace_low,
+                                     sh_span_record *out, uint64_t *tickets, uint32_t room)
+    sh_ring_counts sh_span_ring_count(sh_span_ring *ring, int64_t now_ns)
+    bint sh_span_ring_valid(sh_span_ring *ring, int64_t now_ns)
+
+
 cdef extern from "spanheap/platform.h" nogil:
     int64_t sh_clock_ns(int id)
     void *sh_pages_map(size_t bytes)
 
 
 cdef extern from "python_compat.h":
+    ctypedef struct PyThreadState:
+        uint64_t id
+    PyThreadState *SH_CURRENT_THREAD_STATE()
     int sh_trace_id_halves(object number, uint64_t *high, uint64_t *low) except -1
+
+
+cdef extern from "whole_numbers.h":
+    bint sh_uint64_of_int(object number, uint64_t *value)
+    bint sh_uint128_of_int(object number, uint64_t *high, uint64_t *low)
 
 
 cdef extern from "alloc_hook.h":

@@ -15,6 +15,7 @@ USES = '''
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,6 +42,20 @@ def start_and_stop() -> None:
         detect=spanheap.LeakPolicy(), dumps=spanheap.DumpPolicy(),
     ) as block:
         assert_type(block, spanheap.Session)
+
+
+def rings() -> None:
+    ring = spanheap.SpanRing(100, ttl=1.5, policy="drop", stripes=2, clock=time.time_ns)
+    assert_type(ring.append(1, 2, 3, "GET /", 4, 5, 6), bool)
+    assert_type(ring.snapshot(), list[spanheap.SpanRecord])
+    assert_type(ring.get(1)[0].duration_ns, int)
+    assert_type(ring.counts(), spanheap.SpanCounts)
+    array: npt.NDArray[np.void] = ring.to_numpy()
+    print(array, len(ring))
+    ring.export_gauge(meter_provider=MeterProvider(), attributes={"cache": "a"})
+    spanheap.SpanRing(100, policy="newest")   # type: ignore[arg-type]
+    spanheap.SpanRing(100, 5)   # type: ignore
+    ring.append("1", 2)   # type: ignore[arg-type]
 
 
 def results(session: spanheap.Session) -> None:

@@ -1,7 +1,7 @@
 """An order service, traced by OpenTelemetry, with a leak in one of its handlers.
 
 The demo copies this file into its output folder and runs the copy: there it is application code, as yours
-would be. Nothing in it knows spanheap.
+would be. Nothing in it knows that it is profiled; the remedy keeps its metadata in a spanheap.SpanRing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import json
 import random
 import urllib.parse
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
@@ -21,7 +21,10 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.trace import SpanKind
 
+import spanheap
+
 RECENT_REQUESTS = 1000
+RECENT_SECONDS = 600
 CACHED_PRODUCTS = 200
 COLOURS = ("red", "green", "blue", "black")
 CATALOGUE = [f"{colour} {thing}" for colour in COLOURS for thing in ("mug", "shirt", "lamp")]
@@ -42,20 +45,14 @@ def keep_span(request_id: str, span: Span) -> None:
     finished_spans[request_id] = span
 
 
-class FinishedRequest(NamedTuple):
-    trace_id: int
-    span_id: int
-    duration_ns: int
-
-
-finished_requests: collections.deque[FinishedRequest] = collections.deque(maxlen=RECENT_REQUESTS)
+finished_requests = spanheap.SpanRing(RECENT_REQUESTS, ttl=RECENT_SECONDS)
 
 
 def keep_metadata(request_id: str, span: Span) -> None:
     """The remedy: what is needed to find the trace again, for the latest requests only."""
-    context = span.get_span_context()
-    duration_ns = (span.end_time or 0) - (span.start_time or 0)
-    finished_requests.append(FinishedRequest(context.trace_id, context.span_id, duration_ns))
+    context, start = span.get_span_context(), span.start_time or 0
+    duration_ns = (span.end_time or start) - start
+    finished_requests.append(context.trace_id, context.span_id, 0, span.name, start, duration_ns)
 
 
 KEEPERS = {"leaky": keep_span, "fixed": keep_metadata}
