@@ -6,6 +6,9 @@
 
 enum { INDEX_SIZE = 1 << SH_COHORT_INDEX_BITS, POOLS = 256, POOL_INDEX_BITS = 9, NO_ORIGIN = 0xFF };
 
+/* Deaths of youth must not count against those that live on: after ten times its age a loss is a thousandth. Yet a cache that is
+ * emptied at once should be remembered while it fills again. */
+static const double FADES_PER_AGE = 3;
 static const float NEGLIGIBLE = 0.05f;   /* of a death */
 
 bool sh_cohorts_init(sh_cohorts *c, const sh_profile *p) {
@@ -172,7 +175,7 @@ static void begin_pass(sh_cohorts *c, double elapsed, double now, double kept, b
     float fade[SH_COHORT_EPOCHS];
     for (uint32_t e = 0; e < c->count; e++) {
         double age = now - c->start[e];
-        fade[c->slot[e]] = (float)(kept * (age > 0 ? exp(-elapsed / age) : 1.0));
+        fade[c->slot[e]] = (float)(kept * (age > 0 ? exp(-FADES_PER_AGE * elapsed / age) : 1.0));
     }
     for (uint32_t i = 0; i <= SH_COHORT_GROUPS; i++) {
         if (i == c->group_count) i = SH_COHORT_GROUPS;
@@ -225,7 +228,7 @@ static void add_sample(sh_cohorts *c, const sh_profile *p, const sh_sample *s) {
     g->bytes[slot] += (float)bytes;
     g->samples++;
     uint64_t trace = span->span_id ? span->trace_high ^ span->trace_low : s->clock_s;
-    g->traces |= UINT64_C(1) << (sh_hash_u64(sh_hash_mix(trace, trace)) >> 58);
+    g->traces |= UINT64_C(1) << (sh_hash_u64(sh_hash_mix(1, trace)) >> 58);
 }
 
 void sh_cohorts_update(sh_cohorts *c, sh_profile *p) {

@@ -10,6 +10,7 @@ from posix.time cimport CLOCK_REALTIME
 
 from spanheap._native cimport *
 
+from spanheap.detection.series import Aggregate, Group, GroupKey
 from spanheap.snapshot.row import Frame, Row
 
 MODES = {SH_HOOK_NONE: "off", SH_HOOK_ESCAPE: "escape", SH_HOOK_CLASSIC: "classic"}
@@ -155,6 +156,7 @@ include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
 include "_core_ring.pxi"
+include "_core_cohorts.pxi"
 
 
 # ---------------------------------------------------------------- figures
@@ -213,10 +215,12 @@ def counters():
         "spans_replaced": p.spans.replaced,
         "spans_settled": p.spans.settled,
         "spans_unmet": p.spans.unmet,
+        "groups": the_cohorts.group_count,
+        "groups_overflowed": the_cohorts.overflowed,
         "labels": the_labels.in_use,
         "labels_overflowed": the_labels.overflowed,
         "hook_lost": sh_hook_lost_count(),
-        "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels),
+        "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels) + sh_cohorts_memory(&the_cohorts),
         "sampling_ns": sh_the_hook.sampling_ns,
     }
 

@@ -53,6 +53,10 @@ class Stats:
     """Sets of labels in use."""
     labels_overflowed: int
     """Pairs that found no room: the value became "<other>", or the key was left out."""
+    groups: int
+    """Application frames by endpoint that the leak detector follows."""
+    groups_overflowed: int
+    """Samples that found no group at one of its looks: they are followed as "<other>"."""
     hook_lost: int
     """Times another tool took the hook out of the allocators; samples of before were forgotten."""
     memory_bytes: int

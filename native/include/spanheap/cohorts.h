@@ -8,8 +8,8 @@
  *      start[0] < start[1] < … < start[count - 1]; the last is open, epoch i ends where i + 1 begins; epoch 0 is what was
  *      born before the first update, and stays so
  *
- * `lost` are the deaths seen between updates among those born in a closed epoch, fading with a time constant of the epoch's own
- * age: lost / (lost + alive) is the part that died within about the last age. Samples that were thinned out (sh_live_table.h) are
+ * `lost` are the deaths seen between updates among those born in a closed epoch, fading with a time constant of a third of the
+ * epoch's age: lost / (lost + alive) is the part that died within about that time. Samples that were thinned out (sh_live_table.h) are
  * no deaths.
  *
  * Bounds: SH_COHORT_GROUPS groups; a sample whose group finds no room counts in the group of SH_STRING_OTHER, and in `overflowed`.
