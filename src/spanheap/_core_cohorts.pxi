@@ -74,8 +74,20 @@ def look_at_cohorts(uint64_t rss_bytes, double collected_at):
                      groups_by(SH_COHORT_BY_ROOT, POOLS_A_LOOK, n - 1), rss_bytes, collected_at)
 
 
-cdef bint is_of_group(const sh_sample *s, const sh_cohort_key *key):
-    return s.state == SH_SAMPLE_LIVE and sh_cohorts_match(&the_cohorts, the_profile, s, key[0])
+cdef object described(const sh_sample *s):
+    """(address, stack id, estimated bytes, clock, span name id, root name id, trace halves or None)"""
+    cdef sh_span *span = &the_profile.spans.spans[s.span]
+    return (<uint64_t>s.address, s.stack, sh_sample_estimate(s).bytes, s.clock_s, span.name, the_profile.spans.spans[span.root].name,
+            (span.trace_high, span.trace_low) if span.span_id and span.sampled else None)
+
+
+cdef list spread(list found, uint32_t limit):
+    """At most `limit` of them, evenly over their births, with their names."""
+    found.sort(key=by_clock)
+    if len(found) > limit:
+        found = [found[i * len(found) // limit] for i in range(limit)]
+    return [(address, stack, size, clock, text(name), text(root), hex_trace_id(trace[0], trace[1]) if trace else "")
+            for address, stack, size, clock, name, root, trace in found]
 
 
 def group_samples(key, double since, double until, uint32_t limit):
@@ -84,29 +96,31 @@ def group_samples(key, double since, double until, uint32_t limit):
     [(address, stack id, estimated bytes, clock, span name, root name, trace id in hex or "")]"""
     cdef sh_cohort_key wanted
     cdef sh_sample chunk[SH_LIVE_CHUNK]
-    cdef uint32_t cursor = 0, got, i, seen = 0
-    cdef sh_span *span
-    cdef sh_sample *s
+    cdef uint32_t cursor = 0, got = 1, i
     wanted.function, wanted.filename, wanted.root_name = key
     found = []
-    if the_cohorts.groups == NULL:
-        return found
-    while True:
+    while the_cohorts.groups != NULL and got:
         got = sh_live_table_copy(&the_profile.live, &cursor, chunk)
-        if got == 0:
-            break
         for i in range(got):
-            s = &chunk[i]
-            if not is_of_group(s, &wanted) or not since <= s.clock_s <= until:
-                continue
-            span = &the_profile.spans.spans[s.span]
-            found.append((<uint64_t>s.address, s.stack, sh_sample_estimate(s).bytes, s.clock_s, span.name,
-                          the_profile.spans.spans[span.root].name,
-                          (span.trace_high, span.trace_low) if span.span_id and span.sampled else None))
-    found.sort(key=by_clock)
-    step = max(1, len(found) // max(limit, 1))
-    return [(address, stack, size, clock, text(name), text(root), hex_trace_id(trace[0], trace[1]) if trace else "")
-            for address, stack, size, clock, name, root, trace in found[::step][:limit]]
+            if (chunk[i].state == SH_SAMPLE_LIVE and since <= chunk[i].clock_s <= until
+                    and sh_cohorts_match(&the_cohorts, the_profile, &chunk[i], wanted)):
+                found.append(described(&chunk[i]))
+    return spread(found, limit)
+
+
+def span_samples(str name, uint32_t limit):
+    """The same of the live samples of all spans of this name."""
+    cdef sh_sample chunk[SH_LIVE_CHUNK]
+    cdef uint32_t cursor = 0, got = 1, i, wanted
+    require_tables()
+    wanted = sh_symbols_intern_with_gil(&the_profile.strings, name)
+    found = []
+    while got:
+        got = sh_live_table_copy(&the_profile.live, &cursor, chunk)
+        for i in range(got):
+            if chunk[i].state == SH_SAMPLE_LIVE and the_profile.spans.spans[chunk[i].span].name == wanted:
+                found.append(described(&chunk[i]))
+    return spread(found, limit)
 
 
 def by_clock(sample):

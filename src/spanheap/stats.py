@@ -67,6 +67,11 @@ class Stats:
     longest_tick_s: float
     processor_errors: int
     tick_errors: int
+    detector_errors: int
+    pauses: int
+    """Walks over the heap that the leak detector has made on its own."""
+    paused_s: float
+    """What they took together."""
 
     @classmethod
     def of(cls, counters: dict[str, Any], **rest: Any) -> Stats:
