@@ -155,6 +155,7 @@ include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
 include "_core_ring.pxi"
+include "_core_throttle.pxi"
 
 
 # ---------------------------------------------------------------- figures
