@@ -6,7 +6,8 @@ A service in a process of its own handles 200 requests a second of 10 spans each
 not; each hundredth span is an error. Its exporter does not come back for so many seconds, then it works again. (a) With
 a queue of 1,000,000 spans: the resident set, which the throttle is to keep below its hard limit. (b) With the default
 queue of 2,048: the error spans that are exported in the end. Both: the 99th percentile of the time from when a request
-was due until it is answered, the median of windows of 5 s, in turns; the spread is that of the runs without.
+was due until it is answered, the median of windows of 5 s. Three services run at once, so that they have the same machine,
+two of them without the throttle: what these differ by is the A/A spread.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+SERVICES = (False, True, False)   # throttled or not
 REQUESTS_A_SECOND = 200
 SPANS_A_REQUEST = 10
 ERROR_EVERY = 100
@@ -129,7 +132,13 @@ def serve(run: Run) -> Result:
 # ---------------------------------------------------------------- around it
 
 
-def measure(run: Run) -> Result:
+def measure(runs: list[Run]) -> list[Result]:
+    """All at once."""
+    with ThreadPoolExecutor(len(runs)) as pool:
+        return list(pool.map(measure_one, runs))
+
+
+def measure_one(run: Run) -> Result:
     """Run it in a process of its own, and watch that."""
     service = subprocess.Popen(
         [sys.executable, "-m", "benchmarks.throttle", "--serve", json.dumps(dataclasses.asdict(run))],
@@ -159,14 +168,13 @@ def resident(pid: int) -> int:
 
 def report(seconds: float, rounds: int, queues: list[str]) -> None:
     for queue in queues:
-        results: dict[bool, list[Result]] = {False: [], True: []}
+        p99s: dict[bool, list[list[float]]] = {False: [], True: []}
         limit = f", hard limit {Run.hard_limit_mib} MiB" if queue == "large" else ""
         print(f"queue of {QUEUES[queue] or 2048:,} spans, exporter stalls for {seconds:g} s{limit}", flush=True)
         print(f"  {'':9}{'spans':>9}{'exported':>10}{'errors':>8}{'exported':>10}{'':>9}{'peak RSS':>12}{'p99':>11}")
         for _ in range(rounds):
-            for throttled in (False, True):
-                result = measure(Run(queue, throttled, seconds))
-                results[throttled].append(result)
+            results = measure([Run(queue, throttled, seconds) for throttled in SERVICES])
+            for throttled, result in zip(SERVICES, results, strict=True):
                 share = result.errors_exported / result.errors
                 print(
                     f"  {'throttled' if throttled else 'without':9}{result.spans:>9,}{result.exported:>10,}"
@@ -176,11 +184,15 @@ def report(seconds: float, rounds: int, queues: list[str]) -> None:
                 )
                 if throttled:
                     print(f"            {result.counts}", flush=True)
-        without, with_ = ([result.p99_ms for result in results[throttled]] for throttled in (False, True))
-        print(
-            f"  p99 without {min(without):.2f} to {max(without):.2f} ms (the A/A spread), "
-            f"throttled {min(with_):.2f} to {max(with_):.2f} ms\n", flush=True,
-        )
+            for throttled in p99s:
+                p99s[throttled].append([r.p99_ms for r, kind in zip(results, SERVICES, strict=True) if kind == throttled])
+        against_a = [with_[0] / without[0] for with_, without in zip(p99s[True], p99s[False], strict=True)]
+        spread = [without[1] / without[0] for without in p99s[False]]
+        print(f"  p99 of the throttled against the first without: {texts(against_a)}; second against first: {texts(spread)}\n")
+
+
+def texts(ratios: list[float]) -> str:
+    return ", ".join(f"{ratio:.2f}" for ratio in ratios)
 
 
 def main() -> None:

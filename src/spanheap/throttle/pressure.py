@@ -71,9 +71,6 @@ class MemoryPressure:
         growth = usage.fraction - last.fraction if last is not None and last.limit == usage.limit else 0.0
         full = self._thresholds.hard * (1 - _RESERVE)
         room = max(0, int((full - usage.fraction) * usage.limit.bytes))
-        if usage.fraction + max(growth, 0.0) >= full:
-            # A leap from far below, such as a model that is loaded, says nothing of the next step.
-            if usage.fraction >= self._thresholds.soft:
-                return Pressure(Level.HARD, room)
-            return Pressure(Level.SOFT, room)
-        return Pressure(Level.SOFT if usage.fraction >= self._thresholds.soft else Level.OPEN, room)
+        if usage.fraction < self._thresholds.soft:   # a leap to there, as of a model that is loaded, says nothing
+            return Pressure(Level.OPEN, room)
+        return Pressure(Level.HARD if usage.fraction + max(growth, 0.0) >= full else Level.SOFT, room)
