@@ -188,7 +188,7 @@ def report(seconds: float, rounds: int, queues: list[str]) -> None:
                 p99s[throttled].append([r.p99_ms for r, kind in zip(results, SERVICES, strict=True) if kind == throttled])
         against_a = [with_[0] / without[0] for with_, without in zip(p99s[True], p99s[False], strict=True)]
         spread = [without[1] / without[0] for without in p99s[False]]
-        print(f"  p99 of the throttled against the first without: {texts(against_a)}; second against first: {texts(spread)}\n")
+        print(f"  p99 against that of the first without: throttled {texts(against_a)}; second without {texts(spread)}\n")
 
 
 def texts(ratios: list[float]) -> str:
