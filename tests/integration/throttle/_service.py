@@ -12,6 +12,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 from spanheap import MemoryThrottledSpanProcessor
+from spanheap.spans import sdk
 from spanheap.throttle.pressure import Level, Pressure
 
 
@@ -87,3 +88,17 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it has not come true"
         time.sleep(0.005)
+
+
+def length(s: Service) -> int:
+    """Of the queue."""
+    queue = sdk.batch_queue(s.batch)
+    assert queue is not None
+    return len(queue.spans)
+
+
+def stall(s: Service) -> None:
+    """The exporter has a batch in its hands and does not come back."""
+    s.exporter.works.clear()
+    s.span("first", root=True)
+    wait_until(lambda: bool(s.exporter.threads) and length(s) == 0)

@@ -22,7 +22,7 @@ from spanheap import MemoryThrottledSpanProcessor
 from spanheap.throttle import processor as module
 from spanheap.throttle.pressure import Level
 
-from ._service import Exporter, Service, wait_until
+from ._service import Exporter, Service, stall, wait_until
 
 MakeService = Callable[..., Service]
 
@@ -262,7 +262,7 @@ def test_importing_spanheap_does_not_import_the_sdk(script: Callable[..., str]) 
 def test_a_forked_child_goes_on(service: MakeService) -> None:
     """Its first span starts the thread again; what waited is the parent's, and is not exported twice."""
     s = service(max_queue_size=16, max_export_batch_size=8, check_interval=0.01)
-    s.exporter.works.clear()
+    stall(s)
     for _ in range(60):
         s.span("error", error=True)
     wait_until(lambda: s.throttle.counts().waiting > 0)

@@ -8,27 +8,12 @@ from collections.abc import Callable
 
 import pytest
 
-from spanheap.spans import sdk
 from spanheap.throttle import processor as module
 from spanheap.throttle.pressure import Level
 
-from ._service import Exporter, Service, wait_until
+from ._service import Exporter, Service, length, stall, wait_until
 
 MakeService = Callable[..., Service]
-
-
-def length(s: Service) -> int:
-    """Of the queue."""
-    queue = sdk.batch_queue(s.batch)
-    assert queue is not None
-    return len(queue.spans)
-
-
-def stall(s: Service) -> None:
-    """The exporter has a batch in its hands and does not come back."""
-    s.exporter.works.clear()
-    s.span("first", root=True)
-    wait_until(lambda: bool(s.exporter.threads) and length(s) == 0)
 
 
 def test_errors_wait_for_a_place(service: MakeService) -> None:
