@@ -157,6 +157,7 @@ include "_core_labels.pxi"
 include "_core_capture.pxi"
 include "_core_ring.pxi"
 include "_core_cohorts.pxi"
+include "_core_throttle.pxi"
 
 
 # ---------------------------------------------------------------- figures
