@@ -25,6 +25,7 @@ from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
 from spanheap.spans.counts import SpanCounts  # noqa: E402
 from spanheap.spans.labels import labels  # noqa: E402
 from spanheap.spans.record import SpanRecord  # noqa: E402
+from spanheap.spans.retained import RetainedSpans, RetainedTotals, UnendedSpans  # noqa: E402
 from spanheap.spans.store import ActiveSpan, SpanStore  # noqa: E402
 from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
@@ -57,6 +58,8 @@ __all__ = [
     "HeapSnapshot",
     "LeakPolicy",
     "NamingSampler",
+    "RetainedSpans",
+    "RetainedTotals",
     "Session",
     "Site",
     "SpanCounts",
@@ -66,6 +69,7 @@ __all__ = [
     "SpanUsage",
     "SpanheapError",
     "Stats",
+    "UnendedSpans",
     "UnsupportedInterpreter",
     "__version__",
     "current",

@@ -43,6 +43,7 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
     options.profile.labels = &sh_the_hook.labels
     options.max_depth = max_depth
     options.window_share = window_share
+    begin_watch(seed)   # before: spans are told of as soon as the hook is on
     cdef const char *problem = sh_hook_start_with_gil(&options)
     if problem != NULL:
         return problem.decode()
@@ -55,6 +56,7 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
 def stop():
     settle_all_spans()   # what the hook kept alive is given back
     sh_hook_stop_with_gil()
+    end_watch()
 
 
 def set_wake_up(callback):
@@ -155,6 +157,7 @@ include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
 include "_core_ring.pxi"
+include "_core_watched.pxi"
 
 
 # ---------------------------------------------------------------- figures
@@ -216,7 +219,7 @@ def counters():
         "labels": the_labels.in_use,
         "labels_overflowed": the_labels.overflowed,
         "hook_lost": sh_hook_lost_count(),
-        "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels),
+        "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels) + sh_watch_list_memory(&the_watch),
         "sampling_ns": sh_the_hook.sampling_ns,
     }
 

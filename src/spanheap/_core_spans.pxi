@@ -58,15 +58,21 @@ cdef int start_span(span, context, parent, name) except -1:
     start.type = Py_TYPE(span)
     start.sampled = <int>(<tuple>context)[3] & 1
     start.name = sh_symbols_intern_with_gil(&the_profile.strings, name)
-    sh_hook_settle_with_gil(sh_span_table_start(&the_profile.spans, &start))
+    cdef uint32_t slot = sh_span_table_start(&the_profile.spans, &start)
+    sh_hook_settle_with_gil(slot)
+    if sh_watch_list_wants(&the_watch, start.span_id):
+        watch(span, &start, slot)
     return 0
 
 
-cdef int end_span(context, name) except -1:
+cdef int end_span(span, context, name) except -1:
     if not isinstance(context, tuple):
         raise TypeError("a SpanContext is a tuple")
     cdef uint64_t span_id = (<tuple>context)[1]
-    sh_span_table_end(&the_profile.spans, span_id, sh_symbols_intern_with_gil(&the_profile.strings, name))
+    cdef uint32_t number = sh_symbols_intern_with_gil(&the_profile.strings, name)
+    sh_span_table_end(&the_profile.spans, span_id, number)
+    if sh_watch_list_find(&the_watch, span_id) != NULL:
+        watch_ended(span, span_id, number)
     return 0
 
 
@@ -95,7 +101,7 @@ cdef class SpanProcessor:
         if not sh_the_hook.enabled:
             return
         try:
-            end_span(getattr(span, context_field), getattr(span, name_field))
+            end_span(span, getattr(span, context_field), getattr(span, name_field))
         except AttributeError:
             self.on_end_of_another_sdk(span)
         except Exception:
@@ -109,7 +115,7 @@ cdef class SpanProcessor:
 
     cdef on_end_of_another_sdk(self, span):
         try:
-            end_span(span.context, span.name)
+            end_span(span, span.context, span.name)
         except Exception:
             self.errors += 1
 

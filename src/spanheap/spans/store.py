@@ -6,6 +6,8 @@ import time
 from typing import NamedTuple
 
 from spanheap import _core
+from spanheap.spans import watch
+from spanheap.spans.retained import RetainedSpans, RetainedTotals, UnendedSpans
 
 
 class ActiveSpan(NamedTuple):
@@ -33,3 +35,24 @@ class SpanStore:
             ActiveSpan(trace_id, span_id, name, root_name, (now - start_ns) / 1e9)
             for trace_id, span_id, name, root_name, start_ns in _core.active_spans(min(n, 0xFFFFFFFF))
         ]
+
+    # ------------------------------------------------------------ retained and unended (docs/retained.md)
+
+    def retained(self, *, grace: float = watch.GRACE_S) -> list[RetainedSpans]:
+        """Spans that something still refers to `grace` seconds after their end, by name; most bytes first.
+
+        Not those that a BatchSpanProcessor still has to export. Ages are those of the ticks: a span is found at the first
+        tick that is `grace` seconds after the first tick after its end. Raises TypeError or ValueError for a wrong grace.
+        """
+        return watch.retained_spans(grace)
+
+    def unended(self, *, age: float = watch.UNENDED_AGE_S) -> list[UnendedSpans]:
+        """Spans that started `age` seconds ago, have not ended and still exist, by name; most bytes first.
+
+        Raises TypeError or ValueError for a wrong age.
+        """
+        return watch.unended_spans(age)
+
+    def retained_totals(self) -> RetainedTotals:
+        """The sums of both with the default grace and age, as of the last tick: cheap, for gauges and detectors."""
+        return watch.totals()
