@@ -1,4 +1,4 @@
-"""Spans that are kept after their end, or never ended: what the sample of watched spans says of all. See docs/retained.md."""
+"""Spans kept after their end, or never ended: what the sample of watched spans says of all. See docs/retained.md."""
 
 from __future__ import annotations
 
