@@ -109,7 +109,8 @@ def test_a_leaked_span_is_found_though_its_other_object_is_queued(
     exporter.go_on.set()
     assert service.provider.force_flush()
     deadline = time.monotonic() + 30
-    while service.spans.retained(grace=0) and service.spans.retained(grace=0)[0].kind != "Span" and time.monotonic() < deadline:
+    service.wait(1)
+    while service.spans.retained(grace=0)[0].kind != "Span" and time.monotonic() < deadline:
         time.sleep(0.01)   # the worker lets go of its last batch
     service.wait(7)
     [row] = service.spans.retained()

@@ -108,7 +108,7 @@ def test_no_code_of_others_runs() -> None:
 
     odd = Odd()
     called.clear()
-    size = _core.owned_size([odd] + [Odd()])
+    size = _core.owned_size([odd, Odd()])
     assert called == []
     assert 10_000 < size < 11_000   # the second one: the first has `odd`, too
 
