@@ -59,21 +59,46 @@ cdef int64_t time_of(value, int64_t otherwise) noexcept:
     return <int64_t>ns if sh_uint64_of_int(value, &ns) and 0 < ns <= MAX_NS else otherwise
 
 
+cdef int read_context(context, uint64_t *high, uint64_t *low, uint64_t *span_id, bint *sampled) except -1:
+    if not isinstance(context, tuple):
+        raise TypeError("a SpanContext is a tuple")
+    trace, span, flags = (<tuple>context)[0], (<tuple>context)[1], (<tuple>context)[3]
+    if not (sh_uint128_of_int(trace, high, low) and sh_uint64_of_int(span, span_id)):
+        sh_trace_id_halves(trace, high, low)   # raises, as do those who give such ids
+        span_id[0] = span
+    sampled[0] = <int>flags & 1
+    return 0
+
+
+cdef int read_parent(parent, uint64_t *span_id, bint *local) except -1:
+    """0 and not local: none."""
+    span_id[0], local[0] = 0, False
+    if parent is None:
+        return 0
+    if not isinstance(parent, tuple):
+        raise TypeError("a SpanContext is a tuple")
+    span = (<tuple>parent)[1]
+    if not sh_uint64_of_int(span, span_id):
+        span_id[0] = span
+    local[0] = not (<tuple>parent)[2]
+    return 0
+
+
 cdef int start_span(span, context, parent, name, start_time) except -1:
     cdef sh_span_start start
     if wake_up is not None:
         wake(NULL)
-    if not isinstance(context, tuple) or not (parent is None or isinstance(parent, tuple)):
-        raise TypeError("a SpanContext is a tuple")
-    start.span_id = (<tuple>context)[1]
-    sh_trace_id_halves((<tuple>context)[0], &start.trace_high, &start.trace_low)
-    start.parent_span_id = 0 if parent is None or (<tuple>parent)[2] else <uint64_t>(<tuple>parent)[1]
+    cdef bint sampled, local
+    read_context(context, &start.trace_high, &start.trace_low, &start.span_id, &sampled)
+    read_parent(parent, &start.parent_span_id, &local)
+    if not local:
+        start.parent_span_id = 0
     start.start_ns = time_of(start_time, 0)
     if start.start_ns == 0:
         start.start_ns = sh_clock_ns(CLOCK_REALTIME)
     start.object = <void *>span
     start.type = Py_TYPE(span)
-    start.sampled = <int>(<tuple>context)[3] & 1
+    start.sampled = sampled
     start.name = number_of_name(name)
     sh_hook_settle_with_gil(sh_span_table_start(&the_profile.spans, &start))
     return 0
@@ -84,14 +109,10 @@ cdef int end_span(context, parent, name, start_time, end_time, bint failed) exce
     cdef sh_span_log *log = sh_the_hook.log
     cdef sh_span *span
     cdef uint32_t slot
-    if not isinstance(context, tuple) or not (parent is None or isinstance(parent, tuple)):
-        raise TypeError("a SpanContext is a tuple")
-    record.span_id = (<tuple>context)[1]
-    sh_trace_id_halves((<tuple>context)[0], &record.trace_high, &record.trace_low)
-    record.parent_id = 0 if parent is None else <uint64_t>(<tuple>parent)[1]
-    record.flags = SH_SPAN_FLAG_SAMPLED if <int>(<tuple>context)[3] & 1 else 0
-    if failed:
-        record.flags |= SH_SPAN_FLAG_ERROR
+    cdef bint sampled, local
+    read_context(context, &record.trace_high, &record.trace_low, &record.span_id, &sampled)
+    read_parent(parent, &record.parent_id, &local)
+    record.flags = (SH_SPAN_FLAG_SAMPLED if sampled else 0) | (SH_SPAN_FLAG_ERROR if failed else 0)
     record.name = number_of_name(name)
     record.thread = <uint16_t>(SH_CURRENT_THREAD_STATE().id & 0xFFF)
     record.start_ns = 0
@@ -107,7 +128,7 @@ cdef int end_span(context, parent, name, start_time, end_time, bint failed) exce
         if span.root == slot:
             record.flags |= SH_SPAN_FLAG_ROOT
         sh_span_table_end_slot(&the_profile.spans, slot, record.name)
-    elif parent is None or (<tuple>parent)[2]:
+    elif not local:
         record.flags |= SH_SPAN_FLAG_ROOT
     if log == NULL:
         return 0
