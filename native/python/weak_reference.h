@@ -6,6 +6,8 @@
 
 #include <stdbool.h>
 
+enum { SH_WEAK_REFERENCE_BYTES = sizeof(PyWeakReference) + 2 * sizeof(void *) };   /* with the collector's header */
+
 /* NULL, without an exception: objects of its type cannot be referred to weakly, or there is no memory. */
 static inline void *sh_weak_reference_new_with_gil(PyObject *object) {
     PyObject *reference = PyWeakref_NewRef(object, NULL);

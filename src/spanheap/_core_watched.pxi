@@ -66,6 +66,11 @@ cdef void watch_ended(readable, uint64_t span_id, uint32_t name):
     sh_watch_list_end(&the_watch, entry, reference, name)
 
 
+cdef size_t watch_bytes() noexcept:
+    """Of the list, and of two weak references an entry with their headers for the collector."""
+    return sh_watch_list_memory(&the_watch) + the_watch.count * 2 * SH_WEAK_REFERENCE_BYTES
+
+
 # ---------------------------------------------------------------- the tick
 
 def watch_tick(double now, uint64_t collections):
@@ -208,7 +213,7 @@ def unended_spans(double age):
 def watch_counts():
     """What became of the spans since the start of the session, and how the sample is now."""
     return {"seen": the_watch.seen, "watched": the_watch.count, "capacity": the_watch.capacity, "level": the_watch.level,
-            "thinned": the_watch.thinned, "dropped": the_watch.dropped, "clock": the_watch.clock}
+            "thinned": the_watch.thinned, "dropped": the_watch.dropped, "clock": the_watch.clock, "bytes": watch_bytes()}
 
 
 def watch_valid():
