@@ -23,7 +23,7 @@ from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
 from spanheap.snapshot import HeapSnapshot, Totals
-from spanheap.spans import attribution, providers
+from spanheap.spans import attribution, providers, watch
 from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
 from spanheap.telemetry import gauges
@@ -58,7 +58,7 @@ class Session:
         self._longest_tick_s = 0.0
         self._attached = False
         self._ticking = False
-        self.spans = SpanStore()
+        self.spans = SpanStore(options.span_capacity, options.span_ttl)
         self._leaks = LeakWatch(options.detect, self.spans, options.pause_budget_ms) if options.detect is not None else None
 
     # ------------------------------------------------------------ life
@@ -66,10 +66,12 @@ class Session:
     def _start(self) -> None:
         o = self._options
         assert o.seed is not None
+        self.spans._open()
         problem = _core.start(
             float(o.sample_interval), o.max_samples, o.max_depth, o.span_capacity, o.adaptive, o.seed, 1.0
         )
         if problem:
+            self.spans._close()
             raise SpanheapError(f"spanheap cannot start: {problem}")
         self._running = True
         try:
@@ -109,6 +111,7 @@ class Session:
                 _core.stop()
                 if self._leaks is not None:
                     self._leaks.stop()
+            self.spans._close()
             _core.set_wake_up(None)
             if self._options.propagate_to_threads:
                 from spanheap.spans import propagation
@@ -136,6 +139,7 @@ class Session:
         if not self._attached:
             self._attached = providers.attach(self._options.tracer_provider)
         self._now = now
+        watch.tick(now)
         if self._leaks is not None:
             self._leaks.tick(now)
         self._ticks += 1
@@ -206,6 +210,7 @@ class Session:
             detector_errors=self._leaks.errors if self._leaks is not None else 0,
             pauses=self._leaks.pauses.pauses if self._leaks is not None else 0,
             paused_s=self._leaks.pauses.spent_ms / 1e3 if self._leaks is not None else 0.0,
+            **self.spans._counters(),
         )
 
     def _name_threads(self) -> None:
@@ -246,7 +251,8 @@ def start(
     max_samples: live samples at the same time. adaptive=True: when they are reached the interval is doubled, and
         halved again later, without bias; False: further samples are dropped and counted.
     seed: makes the sampling of one thread repeatable, for tests.
-    span_capacity: active spans tracked at the same time. span_ttl: accepted, without effect in this version.
+    span_capacity: active spans tracked at the same time, and ended ones kept. span_ttl: seconds for which an ended one is
+        kept at the most. See `Session.spans`.
     tracer_provider, meter_provider: instead of the global ones. logger_provider: accepted, without effect in this
         version.
     tick: seconds between housekeeping ticks; None: no thread, the caller calls `Session.tick(now)`.
