@@ -33,6 +33,7 @@ from spanheap.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from spanheap.dumps.reader import Dump, open_dump
+    from spanheap.retention.holders import Holder
     from spanheap.spans.sampler import NamingSampler
     from spanheap.throttle.processor import MemoryThrottledSpanProcessor
 
@@ -43,6 +44,10 @@ def __getattr__(name: str) -> Any:
         from spanheap.dumps import reader
 
         return getattr(reader, name)
+    if name == "Holder":
+        from spanheap.retention.holders import Holder
+
+        return Holder
     if name == "NamingSampler":
         from spanheap.spans.sampler import NamingSampler
 
@@ -62,6 +67,7 @@ __all__ = [
     "DumpPolicy",
     "Frame",
     "HeapSnapshot",
+    "Holder",
     "LeakPolicy",
     "LeakVerdict",
     "MemoryThrottledSpanProcessor",

@@ -32,11 +32,11 @@ cdef extern from "spanheap/stack_table.h" nogil:
         uint32_t location
     ctypedef struct sh_stack:
         uint32_t first_frame, depth
-        bint resolved
+        bint used, resolved
     ctypedef struct sh_stack_table:
         sh_stack *stacks
         sh_frame *frames
-        uint32_t unresolved
+        uint32_t unresolved, high
         uint64_t overflowed, evicted
     uint32_t sh_stack_table_count(const sh_stack_table *t)
 
