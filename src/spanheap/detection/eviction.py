@@ -23,7 +23,9 @@ ANY_ENTRY = frozenset(("popitem", "popleft", "clear", "expire", "evict", "cull",
 BY_KEY = frozenset(("pop", "discard", "remove", "__delitem__", "difference_update"))
 WALKS = frozenset(("items", "values", "keys", "move_to_end", "copy"))
 WALKERS = frozenset(("len", "iter", "next", "list", "tuple", "sorted", "min", "max", "heappop", "reversed", "sum"))
-BOUND_ATTRIBUTES = frozenset(("maxsize", "max_size", "maxlen", "ttl", "popitem", "expire", "evict", "_evict"))
+BOUND_ATTRIBUTES = frozenset((
+    "maxsize", "max_size", "max_entries", "max_items", "maxlen", "capacity", "ttl", "popitem", "expire", "evict", "_evict", "cull",
+))
 MAX_CODES = 4000   # of a package; about 20 us each
 _METHODS = ("LOAD_ATTR", "LOAD_METHOD")
 _LOADS = (*_METHODS, "LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FAST")   # and what begins like them
@@ -48,13 +50,19 @@ def bound_of(module: str, name: str) -> Bound:
     return found if codes else Bound.UNKNOWN
 
 
-def class_evicts(cls: type) -> bool:
-    """Whether a class speaks of a bound: a method that evicts, a maximum size."""
-    names = {name for base in cls.__mro__ if base not in _BUILTIN for name in base.__dict__}
-    return bool(names & BOUND_ATTRIBUTES)
+def class_evicts(cls: type, attributes: dict[str, Any] | None) -> bool:
+    """Whether a class of somebody's speaks of a bound: by a method that evicts, or an attribute that says how many or how long."""
+    if attributes is not None and not BOUND_ATTRIBUTES.isdisjoint(name for name in attributes if isinstance(name, str)):
+        return True
+    for base in type.__dict__["__mro__"].__get__(cls):
+        namespace = type.__dict__["__dict__"].__get__(base)
+        if base.__flags__ & _HEAP_TYPE and namespace.get("__module__") not in _GENERIC and not BOUND_ATTRIBUTES.isdisjoint(namespace):
+            return True
+    return False
 
 
-_BUILTIN: tuple[type, ...] = (dict, list, set, object)
+_HEAP_TYPE = 1 << 9   # made by a class statement
+_GENERIC = frozenset(("collections", "collections.abc", "_collections_abc", "typing", "abc", "builtins", "types", "enum"))
 
 
 def _use(code: types.CodeType, name: str) -> Bound:

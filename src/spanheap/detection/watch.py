@@ -33,9 +33,13 @@ logger = logging.getLogger("spanheap")
 LOOK_EVERY_S = 2.0
 LIMIT_EVERY_S = 60.0
 KEPT_MIN_BYTES = 64 * 1024     # below that nobody asks for names
-KEPT_NAMES_EVERY_S = 2.0
+NAMES_REST = 200.0             # of the time that asking for names took, until the next time: half a percent of a core
+NAMES_EVERY = 0.1              # of the time since spans were first kept
+NAMES_AT_MOST_S = 15.0
 FILES_PER_LOOK = 256           # names to classify: 5 us each
 SAMPLES_DESCRIBED = 256
+SITES = 64
+SITE_WAIT_S = 120.0
 EXAMPLE_TRACES = 5
 
 
@@ -77,8 +81,9 @@ class LeakWatch:
         self._percent_said: LeakVerdict | None = None
         self._verdicts: list[LeakVerdict] = []
         self._logged: dict[tuple[object, ...], float] = {}
-        self._next_look = self._next_limit = self._next_names = 0.0
+        self._next_look = self._next_limit = self._next_names = self._names_since = 0.0
         self._limits: list[Any] = []
+        self._sites: dict[KeptKey, Site | None] = {}   # where spans of a name are made
         self._collections = -1
         self._collected_at = self._looked_at = -1.0
         self._walked: set[object] = set()   # what has had a walk above the budget
@@ -131,7 +136,7 @@ class LeakWatch:
         verdicts = self._detector.observe(aggregate, aggregate.starts[-1], left)
         self._look_at_spans(clock)
         self._ask(clock, left)
-        kept = [self._kept_verdict(name, left) for name in self._kept.found()]
+        kept = [self._kept_verdict(name, left) for name in self._kept.found() if self._has_site(name)]
         self._verdicts = self._merged(kept, [self._in_time(v) for v in verdicts], self._native_verdicts(aggregate, left))
         self._verdicts += self._percent_verdicts(aggregate, left)
         self._log()
@@ -196,6 +201,7 @@ class LeakWatch:
             return
         totals = totals_of()
         rows: list[Kept] = []
+        started = time.perf_counter()
         if totals.retained_bytes >= KEPT_MIN_BYTES:
             rows += _kept_rows(self._spans.retained())
         if totals.unended_bytes >= KEPT_MIN_BYTES:
@@ -203,15 +209,27 @@ class LeakWatch:
                 Kept(KeptKey("unended_spans", r.name, r.root_name), r.spans, r.bytes, r.oldest_age_s, r.trace_ids)
                 for r in self._spans.unended()
             ]
-        self._next_names = clock + (KEPT_NAMES_EVERY_S if rows else LOOK_EVERY_S)
+        # By name is 20 ms of Python code for a full sample: often at first, then ever less so.
+        self._names_since = self._names_since if rows else clock
+        rests = max(NAMES_REST * (time.perf_counter() - started), NAMES_EVERY * (clock - self._names_since))
+        self._next_names = clock + max(LOOK_EVERY_S, min(rests, NAMES_AT_MOST_S))
         self._kept.observe(clock, rows)
+
+    def _has_site(self, name: Name) -> bool:
+        """A verdict waits for the first samples of its spans, which say where they are made; not for ever."""
+        site = self._sites.get(name.last.key)
+        if site is None:
+            site = self._sites[name.last.key] = _site_of_span(name.last.key.name)
+            if len(self._sites) > SITES:
+                self._sites.pop(next(iter(self._sites)))
+        return site is not None or name.at - name.since > SITE_WAIT_S
 
     def _kept_verdict(self, name: Name, left: float | None) -> LeakVerdict:
         key, rate = name.last.key, name.bytes_per_s
         said = next((v for v in self._verdicts if (v.kind, v.span_name, v.root_name) == key), None)
         evidence = name.evidence or Evidence(Bound.UNKNOWN)
         return LeakVerdict(
-            kind=key.kind, site=said.site if said else _site_of_span(key.name), span_name=key.name, root_name=key.root_name,
+            kind=key.kind, site=self._sites.get(key), span_name=key.name, root_name=key.root_name,
             trace_ids=name.last.trace_ids[:EXAMPLE_TRACES], live_bytes=name.last.bytes, growth_bytes_per_s=rate,
             share_of_growth=1.0 if not said else said.share_of_growth, confidence=0.99 if evidence.bound is Bound.NONE else 0.9,
             time_to_limit_s=left / rate if left is not None and rate > 0 else None, holder=evidence.holder,
