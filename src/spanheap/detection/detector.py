@@ -2,11 +2,12 @@
 
     Aggregate ──trend.find──► candidate ──long enough──► question: who holds it? ──answer──► leak | growing | nothing
 
-A candidate is a group of samples that grows steadily (trend.py). Whether that is a leak depends on what holds it (evidence.py),
-and each kind of holder has its time: what nothing takes from is judged after `patience`, or at once when much has been lost; a
-cache that may yet fill up is only ever `growing`, and that after `bound_unknown_after`.
+A candidate is a group of samples that grows steadily (trend.py). Whether that is a leak depends on what holds it
+(evidence.py), and each kind of holder has its time: what nothing takes from is judged after `patience`, or at once when
+much has been lost; a cache that may yet fill up is only ever `growing`, and that after `bound_unknown_after`.
 
-Bounds: MAX_CASES candidates at a time; the least material give way. A case lives while its trend is found, and a while longer.
+Bounds: MAX_CASES candidates at a time; the least material give way. A case lives while its trend is found, and a while
+longer.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from spanheap.detection import trend as trends
 from spanheap.detection.evidence import Bound, Evidence
@@ -36,7 +37,9 @@ POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has
 LEAK_AFTER = {Bound.NONE: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0}
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
 # What its holder proves; times what the samples do.
-CERTAINTY = {Bound.NONE: 0.98, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75}
+CERTAINTY = {
+    Bound.NONE: 0.98, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
+}
 
 
 class Question(NamedTuple):
@@ -95,7 +98,8 @@ class Detector:
                 case.trend, case.seen_at = trend, now
         self._cases = {key: case for key, case in self._cases.items() if now <= case.expires_at()}
         while len(self._cases) > MAX_CASES:
-            del self._cases[min(self._cases, key=lambda key: (self._cases[key].verdict is not None, self._cases[key].trend.bytes_per_s))]
+            least = min(self._cases.values(), key=lambda case: (case.verdict is not None, case.trend.bytes_per_s))
+            del self._cases[least.key]
             self.crowded_out += 1
         for case in self._cases.values():
             self._judge(case, aggregate, memory_left)
@@ -103,7 +107,10 @@ class Detector:
         return sorted(verdicts, key=lambda v: (v.kind != "leak", -v.growth_bytes_per_s))
 
     def questions(self, memory_left: float | None = None) -> Iterator[Question]:
-        """What the detector would like to know, most material first. Each is put once, and again when the growth has lasted twice as long."""
+        """What the detector would like to know, most material first.
+
+        Each is put once, and again when the growth has lasted twice as long.
+        """
         for case in sorted(self._cases.values(), key=lambda case: -case.trend.grown_bytes):
             trend, urgent = case.trend, self._is_urgent(case.trend, memory_left)
             if trend.window_s < (URGENT_WINDOW_S if urgent else min(ASK_AFTER_S, self.policy.patience)):
@@ -126,7 +133,8 @@ class Detector:
     def _candidates(self, aggregate: Aggregate) -> Iterator[tuple[GroupKey, Trend]]:
         found = dict(self._growing(aggregate.groups, aggregate))
         yield from found.items()
-        pools = {key: trend for key, trend in self._growing(aggregate.by_site, aggregate) if not _explained(key, trend, found)}
+        pools = dict(self._growing(aggregate.by_site, aggregate))
+        pools = {key: trend for key, trend in pools.items() if not _explained(key, trend, found)}
         yield from pools.items()
         found |= pools
         for key, trend in self._growing(aggregate.by_root, aggregate):
@@ -153,13 +161,13 @@ class Detector:
         trend, evidence = case.trend, case.evidence or Evidence(Bound.UNKNOWN)
         certainty = trend.certainty * (CERTAINTY.get(evidence.bound, 0.5) if kind == "leak" else 0.5)
         rate = trend.bytes_per_s
-        figures = {
+        figures: dict[str, Any] = {
             "live_bytes": trend.grown_bytes, "growth_bytes_per_s": rate, "confidence": certainty,
             "share_of_growth": _share(trend, aggregate),
             "time_to_limit_s": memory_left / rate if memory_left is not None and rate > 0 else None,
         }
         if said is not None and said.kind == kind:   # the same verdict: who and where stay, the figures go on
-            case.verdict = dataclasses.replace(said, **figures)  # type: ignore[arg-type]
+            case.verdict = dataclasses.replace(said, **figures)
             return
         what = self._describe(case.key, trend.since, trend.since + trend.window_s)
         case.said_at = min(case.said_at, case.seen_at)

@@ -1,8 +1,8 @@
 """Does any code take entries out of a container? Read from the bytecode of the modules that know the container's name.
 
-A cache that is not full yet and a leak grow alike, but the cache's module has code that removes: `popitem`, `del cache[oldest]`.
-What is looked for, in every function of the container's module and its package, is a load of the container's name that is
-followed by a removal. Nothing is run, and no values are looked at.
+A cache that is not full yet and a leak grow alike, but the cache's module has code that removes: `popitem`, `del
+cache[oldest]`. What is looked for, in every function of the container's module and its package, is a load of the
+container's name that is followed by a removal. Nothing is run, and no values are looked at.
 
     NONE       no code removes from it
     RELEASE    code removes by key alone: whoever put an entry in takes it out, or forgets to
@@ -24,7 +24,8 @@ BY_KEY = frozenset(("pop", "discard", "remove", "__delitem__", "difference_updat
 WALKS = frozenset(("items", "values", "keys", "move_to_end", "copy"))
 WALKERS = frozenset(("len", "iter", "next", "list", "tuple", "sorted", "min", "max", "heappop", "reversed", "sum"))
 BOUND_ATTRIBUTES = frozenset((
-    "maxsize", "max_size", "max_entries", "max_items", "maxlen", "capacity", "ttl", "popitem", "expire", "evict", "_evict", "cull",
+    "maxsize", "max_size", "max_entries", "max_items", "maxlen", "capacity", "ttl", "popitem", "expire", "evict",
+    "_evict", "cull",
 ))
 MAX_CODES = 4000   # of a package; about 20 us each
 _METHODS = ("LOAD_ATTR", "LOAD_METHOD")
@@ -40,7 +41,7 @@ def bound_of(module: str, name: str) -> Bound:
         codes += 1
         if codes > MAX_CODES:
             return Bound.UNKNOWN
-        if name not in code.co_names and name not in code.co_freevars and name not in code.co_cellvars and name not in code.co_varnames:
+        if not any(name in names for names in (code.co_names, code.co_freevars, code.co_cellvars, code.co_varnames)):
             continue
         use = _use(code, name)
         if use is Bound.EVICTION:
@@ -51,12 +52,13 @@ def bound_of(module: str, name: str) -> Bound:
 
 
 def class_evicts(cls: type, attributes: dict[str, Any] | None) -> bool:
-    """Whether a class of somebody's speaks of a bound: by a method that evicts, or an attribute that says how many or how long."""
+    """Whether a class speaks of a bound: by a method that evicts, or an attribute that says how many or how long."""
     if attributes is not None and not BOUND_ATTRIBUTES.isdisjoint(name for name in attributes if isinstance(name, str)):
         return True
     for base in type.__dict__["__mro__"].__get__(cls):
         namespace = type.__dict__["__dict__"].__get__(base)
-        if base.__flags__ & _HEAP_TYPE and namespace.get("__module__") not in _GENERIC and not BOUND_ATTRIBUTES.isdisjoint(namespace):
+        is_own = base.__flags__ & _HEAP_TYPE and namespace.get("__module__") not in _GENERIC
+        if is_own and not BOUND_ATTRIBUTES.isdisjoint(namespace):
             return True
     return False
 
@@ -79,9 +81,10 @@ def _use(code: types.CodeType, name: str) -> Bound:
             continue
         names = [n for n in (value if isinstance(value, tuple) else (value,)) if isinstance(n, str)]
         if loaded:
-            any_entry |= "heappop" in recent or (op.startswith(_METHODS) and names[:1] != [] and names[0] in ANY_ENTRY)
-            removes |= op.startswith(_METHODS) and bool(BY_KEY.intersection(names))
-            walks |= op == "GET_ITER" or not WALKERS.isdisjoint(recent) or (op.startswith(_METHODS) and bool(WALKS.intersection(names)))
+            method = set(names) if op.startswith(_METHODS) else set()
+            any_entry |= "heappop" in recent or not ANY_ENTRY.isdisjoint(method)
+            removes |= not BY_KEY.isdisjoint(method)
+            walks |= op == "GET_ITER" or not WALKERS.isdisjoint(recent) or not WALKS.isdisjoint(method)
             if op == "STORE_FAST":
                 aliases.update(names)
         removes |= op == "DELETE_SUBSCR" and distance <= _KEY_LENGTH
@@ -128,9 +131,10 @@ def _codes(namespace: dict[str, Any], module: str) -> Iterator[types.CodeType]:
             pending.append(o.__func__)
         elif isinstance(o, property):
             pending.extend(f for f in (o.fget, o.fset, o.fdel) if f is not None)
-        elif type(o) is type or (isinstance(o, type) and type(o).__module__ in ("abc", "builtins")):
-            if type.__dict__["__dict__"].__get__(o).get("__module__") == module:
-                pending.extend(type.__dict__["__dict__"].__get__(o).values())
+        elif issubclass(type(o), type):
+            namespace = type.__dict__["__dict__"].__get__(o)
+            if namespace.get("__module__") == module:
+                pending.extend(namespace.values())
 
 
 def _wrapped(function: types.FunctionType) -> Iterable[Any]:

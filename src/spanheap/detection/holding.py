@@ -1,8 +1,8 @@
 """Who holds what grows, as evidence: a walk over the heap, and a look at the container that it leads to.
 
-The walk is spanheap.retention's. Of the ways it finds, that of most objects counts, and of ways that stay rather than those that
-lead from running code. On it, the container with most entries is what grows; what kind it is, and what the code of its module does
-with it (eviction.py), says whether anything ends that.
+The walk is spanheap.retention's. Of the ways it finds, that of most objects counts, and of ways that stay rather than
+those that lead from running code. On it, the container with most entries is what grows; what kind it is, and what the
+code of its module does with it (eviction.py), says whether anything ends that.
 """
 
 from __future__ import annotations
@@ -68,15 +68,17 @@ def of_spans(name: str, budget_ms: float) -> Evidence:
     spans: Any = list(watched(name))[:SPANS] if watched is not None else []
     if not spans:
         spans = _core.instances(sdk.span_types(), sdk.SPAN_FIELDS[2], name, sdk.SPAN_END, SPANS, budget_ms / 1e3)[0]
-    return judge(_core.walk_to_objects(tuple(spans), spans, OWN_FOLDER, budget_ms / 1e3)) if spans else Evidence(Bound.UNKNOWN)
+    if not spans:
+        return Evidence(Bound.UNKNOWN)
+    return judge(_core.walk_to_objects(tuple(spans), spans, OWN_FOLDER, budget_ms / 1e3))
 
 
 def judge(walk: Any) -> Evidence:
     """The evidence in the result of a walk."""
-    steps, roots, hits, (_, _, complete, _, wanted, _) = walk
+    steps, roots, hits, (_, _, complete, *_) = walk
     ways = _ways(steps, roots, hits)
     if not ways:
-        return Evidence(Bound.UNKNOWN, None, "no way to it was found" if complete else "the walk over the heap was cut short")
+        return Evidence(Bound.UNKNOWN, None, "no way to it was found" if complete else "the walk was cut short")
     groups: dict[tuple[Any, ...], list[_Way]] = {}
     for way in ways:
         groups.setdefault(way.shape, []).append(way)
@@ -85,7 +87,8 @@ def judge(walk: Any) -> Evidence:
     way = min((staying or ranked)[0], key=lambda w: len(w.steps))
     bound, detail = _bound(way)
     named = way.steps[way.widest if way.widest is not None else 0]
-    return Evidence(bound, " → ".join(str(step) for step in way.steps), detail or bound.value, f"{named.owner}:{named.name}:{named.kind}")
+    words = " → ".join(str(step) for step in way.steps)
+    return Evidence(bound, words, detail or bound.value, f"{named.owner}:{named.name}:{named.kind}")
 
 
 def _ways(steps: Any, roots: Any, hits: Sequence[int]) -> list[_Way]:
@@ -106,7 +109,7 @@ def _ways(steps: Any, roots: Any, hits: Sequence[int]) -> list[_Way]:
 
 
 def _is_transient(way: _Way) -> bool:
-    return way.steps[0].kind in _TRANSIENT or way.root == _core.ROOT_TASK and not way.steps[0].owner
+    return way.steps[0].kind in _TRANSIENT or (way.root == _core.ROOT_TASK and not way.steps[0].owner)
 
 
 def _bound(way: _Way) -> tuple[Bound, str]:
@@ -116,8 +119,10 @@ def _bound(way: _Way) -> tuple[Bound, str]:
         return Bound.GARBAGE, ""
     transient = _is_transient(way)
     if way.widest is None:
+        if transient:
+            return Bound.TRANSIENT, ""
         chain = any(step.skipped >= CHAIN for step in way.steps)
-        return (Bound.TRANSIENT if transient else Bound.NONE if chain else Bound.UNKNOWN), "a chain of objects" if chain else ""
+        return (Bound.NONE, "a chain of objects") if chain else (Bound.UNKNOWN, "no container that grows is on the way")
     container = _container(way)
     bound, detail = _of_container(way, container)
     if bound is Bound.NONE and transient:

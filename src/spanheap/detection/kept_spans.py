@@ -16,8 +16,8 @@ from spanheap.detection.evidence import Bound, Evidence
 MAX_NAMES = 64
 MIN_SPANS = 20
 MIN_BYTES = 128 * 1024
-LOOKS = 3                     # that have seen it grow
-PROVEN_AFTER_S = 4.0          # of growth, in a container that nothing takes from
+LOOKS = 2                     # that have seen it grow
+PROVEN_AFTER_S = 3.0          # of growth, in a container that nothing takes from
 PATIENCE_S = 300.0            # in any other
 UNENDED_AFTER_S = 300.0
 MIN_AGED = 0.6                # of the time that has passed, by the oldest span: that is one of a sample
@@ -85,7 +85,9 @@ class KeptSpans:
                 name.most, name.rose_at, name.looks = row.spans, now, name.looks + 1
             stalled = now - name.rose_at > max(STALLED_S, STALLED_SHARE * (name.rose_at - name.since))
             if row.spans < FALLEN * name.most or aged < MIN_AGED * (now - name.since) or stalled:
-                names[key] = Name(row, now, row, now, row.spans, now, evidence=name.evidence, asked=name.asked)   # begin anew
+                fresh = Name(row, now, row, now, row.spans, now)   # it was let go of, or has stopped growing
+                fresh.evidence, fresh.asked = name.evidence, name.asked
+                names[key] = fresh
                 continue
             name.last, name.at = row, now
         self._names = names
@@ -101,7 +103,8 @@ class KeptSpans:
 
     def found(self) -> list[Name]:
         """Those that are verdicts, most bytes first."""
-        return sorted((n for n in self._names.values() if self._grows(n) and self._is_proven(n)), key=lambda n: -n.last.bytes)
+        proven = [name for name in self._names.values() if self._grows(name) and self._is_proven(name)]
+        return sorted(proven, key=lambda name: -name.last.bytes)
 
     @staticmethod
     def _grows(name: Name) -> bool:

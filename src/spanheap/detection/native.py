@@ -1,8 +1,8 @@
 """Growth that the Python heap does not have: of C libraries, arenas, threads' stacks. Pure.
 
-The resident set minus the live heap is looked at by its lowest value in each of some periods, since both go up and down with the
-work. Six minima in a row that rise, by a share of the process that matters, while the live heap has less than a quarter of
-that growth, are native growth. Fragmentation leaves the resident set high after a peak: high, and not rising.
+The resident set minus the live heap is looked at by its lowest value in each of some periods, since both go up and down
+with the work. Six minima in a row that rise, by a share of the process that matters, while the live heap has less than a
+quarter of that growth, are native growth. Fragmentation leaves the resident set high after a peak: high, and not rising.
 """
 
 from __future__ import annotations

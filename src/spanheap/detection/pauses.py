@@ -1,8 +1,8 @@
 """How long the service may be held up by what the detector does on its own: walks over the heap, and forced collections.
 
-A bucket of `budget_ms` that fills within PERIOD_S. What is predicted to fit into what is left may run. What is predicted to be
-longer than the whole budget may run when the bucket is full, for something that has not had such a pause before (`first`), and
-then nothing runs until the bucket has filled again.
+A bucket of `budget_ms` that fills within PERIOD_S. What is predicted to fit into what is left may run. What is predicted
+to be longer than the whole budget may run when the bucket is full, for something that has not had such a pause before
+(`first`), and then nothing runs until the bucket has filled again.
 """
 
 from __future__ import annotations

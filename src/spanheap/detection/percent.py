@@ -1,4 +1,4 @@
-"""The simple rule: live bytes grew by more than some percent within some time. Cheap, and wrong at every start and load step. Pure."""
+"""The simple rule: live bytes grew by more than some percent within some time. Wrong at every start and load step. Pure."""
 
 from __future__ import annotations
 

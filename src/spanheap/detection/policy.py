@@ -35,7 +35,7 @@ class LeakPolicy:
     holders: bool = True
     """Whether the detector may look for who holds what grows: one walk over the heap a verdict, within `pause_budget_ms`."""
     percent: float | None = None
-    """The simple rule as well: `growing` when live bytes grew by more than this within `within` seconds. 5 is a start; None: off."""
+    """The simple rule as well: `growing` when live bytes grew by more than this within `within` seconds (5 is a start)."""
     within: float = 60.0
     """Seconds, of `percent`."""
 

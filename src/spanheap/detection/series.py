@@ -30,7 +30,7 @@ class Group(NamedTuple):
 
 
 class Aggregate(NamedTuple):
-    """One look at the heap. Epoch i lasts from starts[i] to starts[i + 1]; epoch 0 is what was there before the first look."""
+    """One look at the heap. Epoch i lasts from starts[i] to starts[i + 1]; epoch 0 is what there was before the first."""
 
     starts: tuple[float, ...]
     """Seconds, one more than there are epochs: the last is now."""

@@ -1,11 +1,11 @@
 """Is a group of samples growing steadily? Statistics of survivors by birth; pure, of one look at one group.
 
-A window of T seconds back from now is looked at, for each T that the epochs offer, the longest first. Survivors that are born in
-it and are mature (older than T/8) must
+A window of T seconds back from now is looked at, for each T that the epochs offer, the longest first. Survivors that are
+born in it and are mature (older than T/8) must
 
     be many, of many epochs and traces   so that no step and no single request passes for a trend
-    have lost few of theirs              by the upper 95 % bound of a Poisson count: a cache that is full, a TTL or a pool loses as
-                                         many as it takes up, and says so within one lifetime
+    have lost few of theirs              by the upper 95 % bound of a Poisson count: a cache that is full, a TTL or a pool
+                                         loses as many as it takes up, and says so within one lifetime
     be as many lately as before          per completed span: what levels off is no leak, what follows the traffic neither
 """
 

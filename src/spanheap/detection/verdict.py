@@ -16,9 +16,9 @@ class LeakVerdict:
     """Memory that grows and is not given back. `Session.leaks()`; docs/detection.md."""
 
     kind: Kind
-    """`leak`: steady growth, and hard evidence. `growing`: steady growth for long, held by what may have a bound that is not reached
-    yet. `retained_spans`: spans that have ended and are kept. `unended_spans`: spans that are never ended. `native_growth`:
-    the process grows and its Python heap does not."""
+    """`leak`: steady growth, and hard evidence. `growing`: steady growth for long, held by what may have a bound that is not
+    reached yet. `retained_spans`: spans that have ended and are kept. `unended_spans`: spans that are never ended.
+    `native_growth`: the process grows and its Python heap does not."""
     site: Site | None
     """Where most of it was allocated; None for `native_growth`."""
     span_name: str | None

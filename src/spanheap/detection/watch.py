@@ -1,6 +1,6 @@
 """The detector at work in a session: what the tick does, who is asked for holders, what is logged.
 
-    tick(now) ──► clock of births ──every LOOK_EVERY_S──► cohorts ──► Detector ──► questions ──► holders, within the pause budget
+    tick(now) ──► clock of births ──every LOOK_EVERY_S──► cohorts ──► Detector ──► questions ──► holders, within a budget
                                                      └──► kept spans, native growth, the percent rule
 
 Nothing here raises into the tick: what goes wrong is counted, and logged the first time.
@@ -8,12 +8,13 @@ Nothing here raises into the tick: what goes wrong is counted, and logged the fi
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import logging
 import time
 from typing import Any
 
-from spanheap import _core, process
+from spanheap import _core, memory_limit, process
 from spanheap.detection import holding
 from spanheap.detection.detector import Description, Detector
 from spanheap.detection.evidence import Bound, Evidence
@@ -22,7 +23,7 @@ from spanheap.detection.native import NativeGrowth, NativeTrend
 from spanheap.detection.pauses import PauseBudget
 from spanheap.detection.percent import PercentRule
 from spanheap.detection.policy import LeakPolicy
-from spanheap.detection.series import Aggregate, GroupKey
+from spanheap.detection.series import Aggregate, Group, GroupKey
 from spanheap.detection.verdict import LeakVerdict
 from spanheap.snapshot.application import file_origin
 from spanheap.snapshot.row import Frame
@@ -33,8 +34,8 @@ logger = logging.getLogger("spanheap")
 LOOK_EVERY_S = 2.0
 LIMIT_EVERY_S = 60.0
 KEPT_MIN_BYTES = 64 * 1024     # below that nobody asks for names
-NAMES_REST = 200.0             # of the time that asking for names took, until the next time: half a percent of a core
-NAMES_EVERY = 0.1              # of the time since spans were first kept
+NAMES_AT_FIRST_S = 20.0        # by name at each look, after spans were first kept; then ever less often:
+NAMES_EVERY = 0.1              # of the time since then
 NAMES_AT_MOST_S = 15.0
 FILES_PER_LOOK = 256           # names to classify: 5 us each
 SAMPLES_DESCRIBED = 256
@@ -82,7 +83,7 @@ class LeakWatch:
         self._verdicts: list[LeakVerdict] = []
         self._logged: dict[tuple[object, ...], float] = {}
         self._next_look = self._next_limit = self._next_names = self._names_since = 0.0
-        self._limits: list[Any] = []
+        self._limits: list[memory_limit.Limit] = []
         self._sites: dict[KeptKey, Site | None] = {}   # where spans of a name are made
         self._collections = -1
         self._collected_at = self._looked_at = -1.0
@@ -111,7 +112,8 @@ class LeakWatch:
             started = time.perf_counter()
             paused = self.pauses.spent_ms
             self._look(clock)
-            self.longest_look_s = max(self.longest_look_s, time.perf_counter() - started - (self.pauses.spent_ms - paused) / 1e3)
+            took = time.perf_counter() - started - (self.pauses.spent_ms - paused) / 1e3
+            self.longest_look_s = max(self.longest_look_s, took)
         except Exception:
             self.errors += 1
             if self.errors == 1:
@@ -136,7 +138,7 @@ class LeakWatch:
         verdicts = self._detector.observe(aggregate, aggregate.starts[-1], left)
         self._look_at_spans(clock)
         self._ask(clock, left)
-        kept = [self._kept_verdict(name, left) for name in self._kept.found() if self._has_site(name)]
+        kept = [self._kept_verdict(name, aggregate, left) for name in self._kept.found() if self._has_site(name)]
         self._verdicts = self._merged(kept, [self._in_time(v) for v in verdicts], self._native_verdicts(aggregate, left))
         self._verdicts += self._percent_verdicts(aggregate, left)
         self._log()
@@ -144,10 +146,6 @@ class LeakWatch:
     def _memory_left(self, clock: float, rss: int) -> float | None:
         if self.policy.memory_limit is not None:
             return max(0.0, self.policy.memory_limit - rss)
-        try:
-            from spanheap import memory_limit
-        except ImportError:
-            return None
         if clock >= self._next_limit:
             self._next_limit = clock + LIMIT_EVERY_S
             self._limits = memory_limit.find()
@@ -201,7 +199,6 @@ class LeakWatch:
             return
         totals = totals_of()
         rows: list[Kept] = []
-        started = time.perf_counter()
         if totals.retained_bytes >= KEPT_MIN_BYTES:
             rows += _kept_rows(self._spans.retained())
         if totals.unended_bytes >= KEPT_MIN_BYTES:
@@ -209,10 +206,11 @@ class LeakWatch:
                 Kept(KeptKey("unended_spans", r.name, r.root_name), r.spans, r.bytes, r.oldest_age_s, r.trace_ids)
                 for r in self._spans.unended()
             ]
-        # By name is 20 ms of Python code for a full sample: often at first, then ever less so.
+        # By name is 20 ms of Python code for a full sample, less for the small one that there is at first.
         self._names_since = self._names_since if rows else clock
-        rests = max(NAMES_REST * (time.perf_counter() - started), NAMES_EVERY * (clock - self._names_since))
-        self._next_names = clock + max(LOOK_EVERY_S, min(rests, NAMES_AT_MOST_S))
+        kept_for = clock - self._names_since
+        rest = 0.0 if kept_for <= NAMES_AT_FIRST_S else min(NAMES_EVERY * kept_for, NAMES_AT_MOST_S)
+        self._next_names = clock + max(LOOK_EVERY_S, rest)
         self._kept.observe(clock, rows)
 
     def _has_site(self, name: Name) -> bool:
@@ -224,14 +222,20 @@ class LeakWatch:
                 self._sites.pop(next(iter(self._sites)))
         return site is not None or name.at - name.since > SITE_WAIT_S
 
-    def _kept_verdict(self, name: Name, left: float | None) -> LeakVerdict:
+    def _share(self, name: Name, aggregate: Aggregate) -> float:
+        """Of the growth of the heap since spans of this name were first seen kept."""
+        starts, heap = aggregate.starts, aggregate.heap_bytes
+        grown = heap[-1] - next((size for start, size in zip(starts, heap, strict=True) if start >= name.since), heap[-1])
+        return min(1.0, (name.last.bytes - name.first.bytes) / grown) if grown > 0 else 1.0
+
+    def _kept_verdict(self, name: Name, aggregate: Aggregate, left: float | None) -> LeakVerdict:
         key, rate = name.last.key, name.bytes_per_s
         said = next((v for v in self._verdicts if (v.kind, v.span_name, v.root_name) == key), None)
         evidence = name.evidence or Evidence(Bound.UNKNOWN)
         return LeakVerdict(
             kind=key.kind, site=self._sites.get(key), span_name=key.name, root_name=key.root_name,
             trace_ids=name.last.trace_ids[:EXAMPLE_TRACES], live_bytes=name.last.bytes, growth_bytes_per_s=rate,
-            share_of_growth=1.0 if not said else said.share_of_growth, confidence=0.99 if evidence.bound is Bound.NONE else 0.9,
+            share_of_growth=self._share(name, aggregate), confidence=0.99 if evidence.bound is Bound.SPANS else 0.9,
             time_to_limit_s=left / rate if left is not None and rate > 0 else None, holder=evidence.holder,
             since=said.since if said else self._clock.absolute(name.since), reason=evidence.detail or evidence.bound.value,
         )
@@ -258,32 +262,27 @@ class LeakWatch:
         rate = grown / max(self._clock.now - since, 1e-9)
         said = self._percent_said
         if said is None:
-            most = max(
-                aggregate.groups, default=None, key=lambda g: sum(b for b, s in zip(g.live_bytes, aggregate.starts, strict=False) if s >= since)
-            )
+            most = max(aggregate.groups, default=None, key=lambda group: _born_since(group, aggregate, since))
             what = describe(most.key, since, self._clock.now) if most is not None else Description(None, None, None, [])
             said = LeakVerdict(
                 kind="growing", site=what.site, span_name=what.span_name, root_name=what.root_name, trace_ids=what.trace_ids,
-                live_bytes=grown, growth_bytes_per_s=rate, share_of_growth=1.0, confidence=0.2, time_to_limit_s=None, holder=None,
-                since=self._clock.absolute(since), reason=f"more than {self.policy.percent} % within {self.policy.within:.0f} s",
+                live_bytes=grown, growth_bytes_per_s=rate, share_of_growth=1.0, confidence=0.2, holder=None,
+                time_to_limit_s=left / rate if left is not None else None, since=self._clock.absolute(since),
+                reason=f"more than {self.policy.percent} % within {self.policy.within:.0f} s",
             )
         self._percent_said = said
         return [said]
 
     def _in_time(self, verdict: LeakVerdict) -> LeakVerdict:
-        import dataclasses
-
         return dataclasses.replace(verdict, since=self._clock.absolute(verdict.since))
 
     @staticmethod
     def _merged(kept: list[LeakVerdict], cases: list[LeakVerdict], native: list[LeakVerdict]) -> list[LeakVerdict]:
         """Most material first. Memory of spans that are reported as kept is not reported again."""
         roots = {(v.root_name, v.span_name) for v in kept}
-        others = [
-            v for v in cases
-            if not ((v.root_name, v.span_name) in roots and v.reason == Bound.SPANS.value)
-        ]
-        return sorted([*kept, *others, *native], key=lambda v: (v.kind in ("growing", "native_growth"), -v.growth_bytes_per_s))
+        others = [v for v in cases if (v.root_name, v.span_name) not in roots or v.reason != Bound.SPANS.value]
+        suspicions = ("growing", "native_growth")
+        return sorted([*kept, *others, *native], key=lambda v: (v.kind in suspicions, -v.growth_bytes_per_s))
 
     def _log(self) -> None:
         for verdict in self._verdicts:
@@ -304,21 +303,21 @@ def describe(key: GroupKey, since: float, until: float) -> Description:
 def _described(samples: list[tuple[int, int, float, int, str, str, str]]) -> Description:
     if not samples:
         return Description(None, None, None, [])
-    frames: dict[tuple[Frame, ...], list[float]] = {}
+    sites: dict[tuple[Frame, ...], tuple[float, int]] = {}
     spans: dict[str, float] = {}
     roots: dict[str, float] = {}
     for _, stack, size, _, span, root, _ in samples:
-        sums = frames.setdefault(_core.stack_frames(stack), [0.0, 0.0, 0.0])
-        sums[0] += size
-        sums[1] += 1
+        frames = _core.stack_frames(stack)
+        live, count = sites.get(frames, (0.0, 0))
+        sites[frames] = live + size, count + 1
         spans[span] = spans.get(span, 0.0) + size
         roots[root] = roots.get(root, 0.0) + size
     names = sorted(spans, key=lambda name: -spans[name])
-    stack = max(frames, key=lambda f: frames[f][0])
-    live, count, _ = frames[stack]
+    most = max(sites, key=lambda frames: sites[frames])
+    live, count = sites[most]
     site = Site(
-        stack=list(stack), span_names=names, live_bytes=live, live_objects=count, allocated_bytes=live, allocated_objects=count,
-        samples=int(count), variance=live * live / count,
+        stack=list(most), span_names=names, live_bytes=live, live_objects=count, allocated_bytes=live,
+        allocated_objects=count, samples=count, variance=live * live / count,
     )
     traces = list(dict.fromkeys(trace for *_, trace in samples if trace))[:EXAMPLE_TRACES]
     return Description(site, names[0], max(roots, key=lambda name: roots[name]), traces)
@@ -327,6 +326,10 @@ def _described(samples: list[tuple[int, int, float, int, str, str, str]]) -> Des
 def _site_of_span(name: str) -> Site | None:
     """Where most live memory of the spans of this name was allocated."""
     return _described(_core.span_samples(name, SAMPLES_DESCRIBED)).site
+
+
+def _born_since(group: Group, aggregate: Aggregate, since: float) -> float:
+    return sum(size for size, start in zip(group.live_bytes, aggregate.starts[:-1], strict=True) if start >= since)
 
 
 def _kept_rows(retained: list[Any]) -> list[Kept]:
@@ -338,5 +341,6 @@ def _kept_rows(retained: list[Any]) -> list[Kept]:
         if before is None:
             rows[key] = Kept(key, r.spans, r.bytes, r.oldest_age_s, r.trace_ids)
         else:
-            rows[key] = before._replace(spans=max(before.spans, r.spans), bytes=before.bytes + r.bytes, oldest_age_s=max(before.oldest_age_s, r.oldest_age_s))
+            oldest = max(before.oldest_age_s, r.oldest_age_s)
+            rows[key] = before._replace(spans=max(before.spans, r.spans), bytes=before.bytes + r.bytes, oldest_age_s=oldest)
     return list(rows.values())
