@@ -69,10 +69,13 @@ class Progress:
 
     def __call__(self, job: runner.Job, result: dict[str, Any]) -> None:
         self._done += 1
-        end = result.get("failed") and f"FAILED: {result['failed']}" or result.get("skipped") and f"skipped: {result['skipped']}"
-        end = end or f"{result['run_s']:.1f} s, {result['requests']} requests" + (
-            f", {result['errors']} failed ({result['last_error']})" if result["errors"] else ""
-        ) + (f", {result['rejected']} rejected" if result["rejected"] else "")
+        end = next((f"{how.upper()}: {result[how]}" for how in ("failed", "skipped") if how in result), "")
+        if not end:
+            end = f"{result['run_s']:.1f} s (CPU {result['cpu_s']:.1f}), {result['requests']} requests"
+            if result["errors"]:
+                end += f", {result['errors']} failed, the last with {result['last_error']}"
+            if result["rejected"]:
+                end += f", {result['rejected']} rejected"
         print(f"[{self._done}/{self._jobs}] {job.path.stem} {job.mode} seed {job.seed}: {end}", file=sys.stderr, flush=True)
 
 

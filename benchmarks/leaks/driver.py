@@ -18,7 +18,6 @@ import os
 import random
 import sys
 import time
-import tracemalloc
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -44,7 +43,7 @@ class Traffic:
     def requests(self, second: int) -> int:
         mean = self._rate * float(self._multiplier(float(second)))
         if not 0 <= mean < 1e6:
-            raise ValueError(f"traffic({second}) × REQUESTS_PER_SECOND must be between 0 and 1,000,000, not {mean!r}")
+            raise ValueError(f"traffic({second}) * REQUESTS_PER_SECOND must be between 0 and 1,000,000, not {mean!r}")
         if mean > 50:
             return max(0, round(self._rng.gauss(mean, math.sqrt(mean))))
         below, product, count = math.exp(-mean), self._rng.random(), 0
@@ -209,7 +208,7 @@ def run(scenario: Any, seed: int, mode: str) -> dict[str, Any]:
     traffic = Traffic(scenario, seed)
     service = AsyncService(scenario, tracer, traffic) if is_async else SyncService(scenario, tracer, traffic)
     call = service.run if isinstance(service, AsyncService) else _plain
-    started = time.monotonic()
+    started, cpu = time.monotonic(), time.process_time()
     with watch:
         call(scenario.setup)
         watch.begin()
@@ -220,14 +219,14 @@ def run(scenario: Any, seed: int, mode: str) -> dict[str, Any]:
             watch.at(now)
         watch.end()
         result: dict[str, Any] = watch.result()
-    run_s = time.monotonic() - started
+    run_s, cpu_s = time.monotonic() - started, time.process_time() - cpu
     call(scenario.teardown)
     service.close()
     if service.requests and service.errors == service.requests:
         raise RuntimeError(f"all {service.requests} requests failed, the last with {service.last_error}")
     return result | {
         "requests": service.requests, "errors": service.errors, "last_error": service.last_error,
-        "rejected": service.rejected, "run_s": round(run_s, 3),
+        "rejected": service.rejected, "run_s": round(run_s, 3), "cpu_s": round(cpu_s, 3),
     }
 
 
@@ -257,8 +256,6 @@ def _result_of(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def main(mode: str, seed: str, path: str, out: str) -> int:
-    if mode == "trace":
-        tracemalloc.start(1)   # before the imports: the live bytes of the whole process, as a service's
     from benchmarks.leaks import scenario as contract
 
     file = Path(path).resolve()

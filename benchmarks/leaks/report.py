@@ -39,7 +39,7 @@ def as_table(scores: Scores, *, detector: bool) -> str:
     """One line a scenario, then the totals of each detector: all, and by half."""
     lines = []
     if not detector:
-        lines += ["NO DETECTOR: this version of spanheap has no Session.leaks(). Its figures say so; the baselines' are real.", ""]
+        lines += ["NO DETECTOR: this spanheap has no Session.leaks(), so it finds nothing; the baselines are real.", ""]
     lines += [_scenario_head(), *(_scenario_line(name, of) for name, of in _by_name(scores["spanheap"]).items()), ""]
     lines.append(f"{'':38}{'leaks':>6}" + "".join(f"{head:>11}" for _, head, _ in _COLUMNS))
     for name, of in scores.items():
@@ -71,7 +71,8 @@ def _by_name(scores: Sequence[Score]) -> dict[str, list[Score]]:
 
 
 def _scenario_head() -> str:
-    return f"{'scenario':34}{'kind':9}{'half':9}{'hit':>7}{'false':>7}{'site 1':>7}{'site 3':>7}{'span':>7}{'holder':>7}{'found in':>10}{'leaked':>10}"
+    narrow = "".join(f"{head:>7}" for head in ("hit", "false", "site 1", "site 3", "span", "holder"))
+    return f"{'scenario':34}{'kind':9}{'half':9}{narrow}{'found in':>10}{'leaked':>10}"
 
 
 def _scenario_line(name: str, of: Sequence[Score]) -> str:

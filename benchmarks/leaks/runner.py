@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -34,7 +35,9 @@ class Job:
 Results = dict[Job, dict[str, Any]]
 
 
-def run_all(jobs: Sequence[Job], *, at_a_time: int, timeout_s: float, done: Callable[[Job, dict[str, Any]], None]) -> Results:
+def run_all(
+    jobs: Sequence[Job], *, at_a_time: int, timeout_s: float, done: Callable[[Job, dict[str, Any]], None]
+) -> Results:
     """The result of each job: what the driver wrote, or {"failed": why}."""
     # The longest first, so that none is left over at the end. Tracing takes several times as long.
     ordered = sorted(jobs, key=lambda job: (job.mode != "trace", -_length(job.path)))
@@ -84,10 +87,8 @@ def run_job(job: Job, timeout_s: float) -> dict[str, Any]:
 
 
 def _end(process: subprocess.Popen[str]) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.communicate()
 
 

@@ -68,7 +68,7 @@ class Score:
 
 def is_alarm(run: Run, alarm: Alarm) -> bool:
     """Whether it says that there is a leak: `growing` does not, and native growth only where it may be all there is."""
-    return alarm.kind not in ("growing", "native_growth") or _is_native(run) and alarm.kind == "native_growth"
+    return alarm.kind not in ("growing", "native_growth") or (alarm.kind == "native_growth" and _is_native(run))
 
 
 def _is_native(run: Run) -> bool:
@@ -113,8 +113,8 @@ def is_false(run: Run, alarm: Alarm) -> bool:
         return True
     if run.truth is not None and alarm.at_s < run.truth.onset_s:
         return True
-    accuses = bool(alarm.site) or alarm.span_name is not None
-    if not accuses:
+    accuses = alarm.span_name is not None or (bool(alarm.site) and run.site is not None)
+    if not accuses:   # no name, or a line of the tracing SDK where the driver's own spans are the leak
         return False
     kept: frozenset[str] = frozenset()
     if run.truth is not None and alarm.kind in ("retained_spans", "unended_spans"):

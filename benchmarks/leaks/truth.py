@@ -84,5 +84,5 @@ class Truth:
         before = max(value for t, value in readings if t <= end * 2 / 3)
         last = max(value for t, value in readings if t > end * 2 / 3)
         if last - self.live[0] > (before - self.live[0]) * PEAK_SLACK + PEAK_SLACK_BYTES:
-            return f"peaks at {last / 2**20:.2f} MiB in its last third, at {before / 2**20:.2f} MiB before: it is not bounded"
+            return f"peaks at {last / 2**20:.2f} MiB in its last third, at {before / 2**20:.2f} MiB before it"
         return ""

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.leaks.alarm import AlarmLog, Said, verdict_said
-from benchmarks.leaks.baselines import BASELINES
+from benchmarks.leaks.baselines import BASELINES, traced_blocks
+from spanheap import process
 
 READ_EVERY_S = 10.0   # live bytes, as the detector of the story does
 SPANS_WATCHED = 8     # one span in so many, by weak references: a census, not a burden
@@ -68,21 +69,23 @@ class TraceWatch(AbstractContextManager["TraceWatch"]):
         provider.add_span_processor(self._spans)
 
     def __enter__(self) -> TraceWatch:
-        if not tracemalloc.is_tracing():
-            tracemalloc.start(1)
+        # What the imports took is not traced, which would make each snapshot dear; the resident set stands for it.
+        memory = process.memory()
+        self._before_tracing = memory.resident if memory else 0
+        tracemalloc.start(1)
         return self
 
     def __exit__(self, *_: object) -> None:
         tracemalloc.stop()
 
     def begin(self) -> None:
-        self._curve.append((0.0, tracemalloc.get_traced_memory()[0]))
+        self._curve.append((0.0, self._live()))
         self._python_bytes = _python_bytes()
 
     def at(self, now: float) -> None:
         if now % READ_EVERY_S:
             return
-        live = tracemalloc.get_traced_memory()[0]
+        live = self._live()
         self._curve.append((now, live))
         for name, baseline in self._baselines.items():
             said: list[Said] = baseline.at(now, live)
@@ -92,8 +95,11 @@ class TraceWatch(AbstractContextManager["TraceWatch"]):
         # A service that has switched the collector off keeps its cycles: they are the leak.
         if gc.isenabled():
             gc.collect()
-        self._curve.append((self._duration, tracemalloc.get_traced_memory()[0]))
+        self._curve.append((self._duration, self._live()))
         self._python_bytes = _python_bytes() - self._python_bytes
+
+    def _live(self) -> int:
+        return self._before_tracing + tracemalloc.get_traced_memory()[0]
 
     def result(self) -> dict[str, Any]:
         return {
@@ -107,8 +113,7 @@ class TraceWatch(AbstractContextManager["TraceWatch"]):
 
 def _python_bytes() -> int:
     """Live bytes from Python's own allocators: without what extensions announce as theirs, such as numpy's data."""
-    snapshot = tracemalloc.take_snapshot().filter_traces([tracemalloc.DomainFilter(inclusive=True, domain=0)])
-    return sum(trace.size for trace in snapshot.traces)
+    return sum(size for domain, size, _ in traced_blocks() if domain == 0)
 
 
 class SpanCensus:

@@ -1,4 +1,4 @@
-"""Templates are compiled with the user's text in the source and cached by it: every text is new. Seen with jinja2 from_string."""
+"""Templates are compiled with the user's text in the source and cached by it: every text is new (jinja2 from_string)."""
 
 from __future__ import annotations
 

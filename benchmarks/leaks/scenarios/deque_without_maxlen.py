@@ -18,7 +18,9 @@ latencies: deque[dict[str, Any]] = deque()
 
 
 def record_latency(i: int, now: float, phase: str) -> None:
-    latencies.append({"at": now + i, "route": f"/health/{i % 40}", "phase": phase, "seconds": i % 91 / 1000, "peer": f"10.0.{i}"})
+    latencies.append(
+        {"at": now + i, "route": f"/health/{i % 40}", "phase": phase, "seconds": i % 91 / 1000, "peer": f"10.0.{i}"}
+    )
 
 
 def setup() -> None:

@@ -1,4 +1,7 @@
-"""Pages are read through a generator that is left suspended after the first page, its buffer in its frame; cursors are kept by id."""
+"""Pages come from a generator that is left suspended after the first, its buffer in its frame; cursors are kept by id.
+
+Seen in search APIs that offer a "next page" token.
+"""
 
 from __future__ import annotations
 

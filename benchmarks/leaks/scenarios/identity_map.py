@@ -1,4 +1,7 @@
-"""One database session for the whole process: its identity map keeps each row ever loaded, and lazy properties keep their results."""
+"""One database session for the whole process: its identity map keeps each row ever loaded, and its lazy properties.
+
+Seen with object-relational mappers in services that open their session at import.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""functools.lru_cache(maxsize=None) on a method keeps every instance it was called on; flake8-bugbear has a rule for it (B019)."""
+"""functools.lru_cache(maxsize=None) on a method keeps every instance it was called on; flake8-bugbear warns of it (B019)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Basket:
     def __init__(self, i: int) -> None:
         self.rows: list[dict[str, Any]] = [record(i + k, 700) for k in range(2)]
 
-    @functools.lru_cache(maxsize=None)  # noqa: B019 - the leak
+    @functools.lru_cache(maxsize=None)  # noqa: B019, UP033 - the leak, as it is written
     def total(self, currency: str) -> int:
         return sum(len(row["text"]) for row in self.rows)
 

@@ -1,4 +1,4 @@
-"""One line makes all rendered pages; nearly all go with their request, one in a hundred stays with a preview nobody closes."""
+"""One line makes all rendered pages; most go with their request, one in a hundred stays with a preview nobody closes."""
 
 from __future__ import annotations
 

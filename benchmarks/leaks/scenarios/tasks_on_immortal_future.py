@@ -1,4 +1,4 @@
-"""Each request starts a task that waits for a future nobody ever resolves; seen with "wait for shutdown" watchers in ASGI apps."""
+"""Each request starts a task that waits for a future nobody ever resolves; seen with shutdown watchers in ASGI apps."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "GET /stream"
 SITE = "open_stream"
 HOLDER = "shutdown_started"
-REQUESTS_PER_SECOND = 3
+REQUESTS_PER_SECOND = 2
 DURATION_S = 3600
 CONCURRENCY = 40
 
@@ -24,7 +24,7 @@ def setup() -> None:
 
 
 def open_stream(i: int) -> dict[str, Any]:
-    return record(i, 2500)
+    return record(i, 3500)
 
 
 async def watch(stream: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Worker threads that live as long as the process fill a threading.local with prepared statements, one for each new query text.
+"""Worker threads that never end fill a threading.local with prepared statements, one for each new query text.
 
 Seen with database drivers whose statement cache is per thread and keyed by the full text, literals included.
 """

@@ -1,4 +1,4 @@
-"""A middleware attaches a context and stores the token to detach it when the response ends; for aborted ones it never does."""
+"""A middleware attaches a context and keeps the token to detach it when the response ends, which aborted ones never do."""
 
 from __future__ import annotations
 
