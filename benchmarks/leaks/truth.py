@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-ONSET_SHARE = 0.01        # of all leaked bytes: below it, a leak cannot be told from noise
+ONSET_SHARES = (0.02, 0.04)   # of all leaked bytes
 MIN_SPANS_KEPT = 20       # alive at the end, to call spans the leak, and
 MIN_SPANS_SHARE = 0.02    # so many of all requests
 
@@ -33,9 +33,18 @@ class Truth:
         for i in range(len(floor) - 2, -1, -1):
             floor[i] = min(floor[i], floor[i + 1])
         object.__setattr__(self, "floor", floor)
-        threshold = floor[0] + ONSET_SHARE * (floor[-1] - floor[0])
-        onset = max((t for t, value in zip(self.times, floor, strict=True) if value <= threshold), default=self.times[0])
-        object.__setattr__(self, "onset_s", onset)
+        # Back from where 2 % and 4 % of all were leaked, as on a line: below that, a leak cannot be told from warming up.
+        early, late = (self._reached(share) for share in ONSET_SHARES)
+        object.__setattr__(self, "onset_s", min(early, max(self.times[0], 2 * early - late)))
+
+    def _reached(self, share: float) -> float:
+        """When so much of all that is never freed was there."""
+        wanted = self.floor[0] + share * (self.floor[-1] - self.floor[0])
+        i = bisect.bisect_left(self.floor, wanted)
+        if i == 0:
+            return self.times[0]
+        low, high = self.floor[i - 1], self.floor[i]
+        return self.times[i - 1] + (wanted - low) / (high - low) * (self.times[i] - self.times[i - 1])
 
     @classmethod
     def of(cls, trace: Mapping[str, Any]) -> Truth:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from _verdicts import HOUR, alarm, elsewhere, leak, run, steady_leak
+from ._verdicts import HOUR, alarm, elsewhere, leak, run, steady_leak
 from benchmarks.leaks.score import details, score, totals
 
 pytestmark = pytest.mark.once(reason="arithmetic of the benchmark")
@@ -16,14 +16,14 @@ def test_right_verdict_is_a_hit_in_every_respect() -> None:
     scored = score(leak(alarm(at=900.0)))
     assert scored.hit and scored.site_top1 and scored.site_top3 and scored.span_ok and scored.holder_ok
     assert scored.false_alarms == 0
-    assert scored.time_to_detect_s == 900.0
+    assert scored.time_to_detect_s == pytest.approx(900.0, abs=1)
     assert scored.leaked_bytes_at_detection == pytest.approx(15 * 2**20, rel=1e-3)
 
 
 def test_time_counts_from_the_first_leaked_byte() -> None:
     """A leak that begins after twenty minutes and is found after thirty took ten."""
     scored = score(leak(alarm(at=1800.0), truth=steady_leak(onset=1200.0)))
-    assert scored.time_to_detect_s == pytest.approx(600.0, abs=30.0)
+    assert scored.time_to_detect_s == pytest.approx(600.0, abs=1)
     assert scored.leaked_bytes_at_detection == pytest.approx(10 * 2**20, rel=0.05)
 
 
@@ -57,7 +57,7 @@ def test_verdict_before_the_first_leaked_byte_is_a_false_alarm() -> None:
     """It cannot have seen the leak; a later one still can."""
     scored = score(leak(alarm(at=300.0), alarm(at=2400.0), truth=steady_leak(onset=1200.0)))
     assert scored.false_alarms == 1 and scored.hit
-    assert scored.time_to_detect_s == pytest.approx(1200.0, abs=30.0)
+    assert scored.time_to_detect_s == pytest.approx(1200.0, abs=1)
 
 
 def test_verdict_that_accuses_the_innocent_is_a_false_alarm() -> None:
@@ -139,7 +139,7 @@ def test_totals_by_hand() -> None:
     assert got["false_alarms_per_day"] == pytest.approx(3.5 / (6 / 24))
     assert got["site_top1"] == got["site_top3"] == pytest.approx(1 / 3)
     assert got["span_ok"] == got["holder_ok"] == pytest.approx(2 / 3)
-    assert got["median_time_to_detect_s"] == 900.0
+    assert got["median_time_to_detect_s"] == pytest.approx(900.0, abs=1)
     assert set(got) == {
         "leaks", "recall", "precision", "false_alarms_per_day", "site_top1", "site_top3", "span_ok", "holder_ok",
         "median_time_to_detect_s",
