@@ -22,9 +22,8 @@ def alarm(kind: str = "leak", at: float = 900.0, **values: Any) -> Alarm:
 
 def elsewhere(kind: str = "leak", at: float = 900.0) -> Alarm:
     """One that accuses only what is innocent."""
-    return alarm(
-        kind, at, span_name="GET /health", root_name="GET /health", site=["ping"], scenario_site="ping", holder="module health"
-    )
+    span = {"span_name": "GET /health", "root_name": "GET /health"}
+    return alarm(kind, at, **span, site=["ping"], scenario_site="ping", holder="module health")
 
 
 def run(kind: str, *alarms: Alarm, **values: Any) -> Run:

@@ -6,8 +6,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from benchmarks.leaks.alarm import EPISODE_GAP_S, MAX_ALARMS, AlarmLog, Said, scenario_function, verdict_said
 
+from benchmarks.leaks.alarm import EPISODE_GAP_S, MAX_ALARMS, AlarmLog, Said, scenario_function, verdict_said
 from spanheap.snapshot import Frame
 
 pytestmark = pytest.mark.once(reason="bookkeeping of the benchmark")

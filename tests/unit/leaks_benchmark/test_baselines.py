@@ -6,6 +6,7 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+
 from benchmarks.leaks.baselines import FivePercent, TopGrowth, functions_by_line
 
 pytestmark = pytest.mark.once(reason="arithmetic of the benchmark")

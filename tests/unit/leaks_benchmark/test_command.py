@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from benchmarks.leaks import __main__ as command
 from benchmarks.leaks import frozen
 
@@ -38,6 +39,7 @@ TOTALS = {
 
 
 def scenario(folder: Path, name: str, *, extra: str = "", setup: str = "pass") -> None:
+    """Write a scenario of 40 virtual seconds."""
     (folder / f"{name}.py").write_text(TEXT.format(extra=extra, setup=setup))
 
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+
 from benchmarks.leaks.clock import VirtualLoop, cancel_all
 from benchmarks.leaks.driver import BACKLOG_PER_PLACE, AsyncService, SyncService, Traffic
 
@@ -29,6 +30,7 @@ class _Tracer:
 
 
 def scenario(**values: Any) -> Any:
+    """What the driver needs of one."""
     defaults = {
         "requests_per_second": 5.0, "traffic": lambda t: 1.0, "endpoints": (("GET /", 1.0),), "has_endpoints": False,
         "concurrency": 10, "request": lambda i, now: None,

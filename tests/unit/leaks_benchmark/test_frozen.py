@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+
 from benchmarks.leaks import frozen
 from benchmarks.leaks.scenario import KINDS, declared, paths
 

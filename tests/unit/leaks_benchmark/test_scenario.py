@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from benchmarks.leaks.scenario import InvalidScenario, declared, load, missing_requirements, paths
 
 pytestmark = pytest.mark.once(reason="the contract of scenario files")
@@ -35,6 +36,7 @@ def _clean_imports() -> Iterator[None]:
 
 
 def write(folder: Path, text: str, name: str = "some_scenario.py") -> Path:
+    """Make a file and return where it is."""
     file = folder / name
     file.write_text(text)
     return file

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ._verdicts import HOUR, alarm, elsewhere, leak, run, steady_leak
+
 from benchmarks.leaks.score import details, score, totals
+
+from ._verdicts import HOUR, alarm, elsewhere, leak, run, steady_leak
 
 pytestmark = pytest.mark.once(reason="arithmetic of the benchmark")
 
@@ -104,7 +106,8 @@ def test_kept_spans_are_a_hit_only_where_spans_are_kept() -> None:
 def test_unended_child_span_may_be_named_itself() -> None:
     """Its own name is as right as that of the request it belongs to."""
     truth = steady_leak(unended=frozenset({"stream"}))
-    scored = score(leak(alarm("unended_spans", span_name="stream", root_name=None, scenario_site=None, site=[]), truth=truth))
+    said = alarm("unended_spans", span_name="stream", root_name=None, scenario_site=None, site=[])
+    scored = score(leak(said, truth=truth))
     assert scored.hit and scored.false_alarms == 0
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from ._verdicts import steady_leak
+
 from benchmarks.leaks.truth import Truth
+
+from ._verdicts import steady_leak
 
 pytestmark = pytest.mark.once(reason="arithmetic of the benchmark")
 
