@@ -11,9 +11,9 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.leaks.alarm import Alarm
 from benchmarks.leaks.scenario import declared
@@ -23,8 +23,7 @@ from benchmarks.leaks.truth import Truth
 ROOT = Path(__file__).parents[2]   # what `benchmarks` is imported from
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """One process: a scenario at a seed, profiled or traced."""
 
     path: Path

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.leaks.alarm import AlarmLog, Said, verdict_said
+from benchmarks.leaks.alarm import AlarmLog, Said, scenario_function, verdict_said
 from benchmarks.leaks.baselines import BASELINES, traced_blocks
 from spanheap import process
 
@@ -38,7 +38,7 @@ class DetectorWatch(AbstractContextManager["DetectorWatch"]):
         self._session.shutdown()
 
     def begin(self) -> None:
-        """Traffic begins."""
+        self._before = self._session.snapshot()
 
     def at(self, now: float) -> None:
         self._session.tick(now)
@@ -47,10 +47,16 @@ class DetectorWatch(AbstractContextManager["DetectorWatch"]):
             self._log.observe(now, [verdict_said(verdict, self._file) for verdict in verdicts] if verdicts else ())
 
     def end(self) -> None:
-        """Traffic ended."""
+        """What was kept in between, by function of the scenario and root span, as sampled: SITE and SPAN are checked by it."""
+        self._sites: Counter[str] = Counter()
+        self._roots: Counter[str] = Counter()
+        for row in self._session.snapshot(collect=gc.isenabled()).diff(self._before).rows:
+            self._sites[scenario_function(row.stack, self._file) or ""] += round(row.live_bytes)
+            self._roots[row.root_span_name] += round(row.live_bytes)
 
     def result(self) -> dict[str, Any]:
         return {
+            "grown_sites": self._sites.most_common(3), "grown_roots": self._roots.most_common(3),
             "detector": self._leaks is not None,
             "alarms": [alarm.to_json() for alarm in self._log.alarms],
             "alarms_dropped": self._log.dropped,

@@ -19,7 +19,7 @@ submitted: list[Future[bytes]] = []
 
 
 def render_invoice(i: int) -> bytes:
-    return f"%PDF invoice {i}".encode().ljust(2000 + i % 300, b"\n")
+    return f"%PDF invoice {i}".encode().ljust(4000 + i % 300, b"\n")
 
 
 def setup() -> None:

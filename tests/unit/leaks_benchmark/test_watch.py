@@ -41,8 +41,36 @@ def test_absent_detector_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Instead of counting as one that finds nothing."""
     monkeypatch.delattr(spanheap.Session, "leaks", raising=False)
     with DetectorWatch(SCENARIO, TracerProvider(shutdown_on_exit=False), 1) as watch:
+        watch.begin()
         watch.at(1.0)
+        watch.end()
     assert watch.result()["detector"] is False and watch.result()["alarms"] == []
+
+
+def test_growth_is_known_by_function_and_root_span() -> None:
+    """What a check of SITE and SPAN compares with: what stays, not what was there before or went again."""
+    kept: list[bytearray] = [keep_in_test(2_000_000)]
+    provider = TracerProvider(shutdown_on_exit=False)
+    with DetectorWatch(SCENARIO, provider, 1) as watch:
+        kept.append(keep_in_test(4_000_000))
+        watch.begin()
+        with provider.get_tracer("test").start_as_current_span("GET /"):
+            kept.append(keep_in_test(8_000_000))
+            let_go_in_test(9_000_000)
+        watch.end()
+    (site, site_bytes), (root, root_bytes) = watch.result()["grown_sites"][0], watch.result()["grown_roots"][0]
+    assert site == "keep_in_test" and root == "GET /"
+    assert site_bytes == pytest.approx(8_000_000, rel=0.01) and root_bytes == pytest.approx(8_000_000, rel=0.2)
+
+
+def keep_in_test(size: int) -> bytearray:
+    """Allocate so much."""
+    return bytearray(size)
+
+
+def let_go_in_test(size: int) -> int:
+    """Allocate so much, and give it back."""
+    return len(bytearray(size))
 
 
 def test_traced_run_has_the_curve_and_what_python_allocated() -> None:
