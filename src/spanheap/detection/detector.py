@@ -35,6 +35,7 @@ POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
 LEAK_AFTER = {Bound.NONE: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0}
+OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic is not known, and its site often not its own
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
 # What its holder proves; times what the samples do.
 CERTAINTY = {
@@ -173,7 +174,8 @@ class Detector:
         case.said_at = min(case.said_at, case.seen_at)
         case.verdict = LeakVerdict(
             kind=kind, site=what.site, span_name=what.span_name, root_name=what.root_name, trace_ids=what.trace_ids,
-            holder=evidence.holder, since=trend.since, reason=evidence.detail or evidence.bound.value, **figures,
+            holder=evidence.holder, since=trend.since, reason=evidence.detail or evidence.bound.value,
+            container=evidence.container, **figures,
         )
 
     def _kind(self, case: Case, memory_left: float | None) -> Kind | None:
@@ -181,7 +183,8 @@ class Detector:
         bound = case.evidence.bound if case.evidence is not None else Bound.UNKNOWN
         if bound in LEAK_AFTER:
             urgent = bound in URGENT_BOUNDS and self._is_urgent(trend, memory_left)
-            if trend.window_s >= (URGENT_WINDOW_S if urgent else LEAK_AFTER[bound] * policy.patience):
+            patience = LEAK_AFTER[bound] * policy.patience * (1 if trend.in_span else OUTSIDE_SPANS)
+            if trend.window_s >= (URGENT_WINDOW_S if urgent else patience):
                 return "leak"
         return "growing" if trend.window_s >= policy.bound_unknown_after and bound is not Bound.TRANSIENT else None
 
@@ -190,21 +193,21 @@ class Detector:
         return trend.grown_bytes >= self.policy.urgent_bytes or soon
 
     def _distinct(self) -> Iterator[Case]:
-        """Cases that tell of one thing, the same endpoint's memory in the same hands, are one: that of most growth."""
-        said: set[tuple[str | None, str]] = set()
+        """Cases that tell of one thing, what one container holds, are one."""
+        said: set[tuple[str, str]] = set()
         for case in sorted(self._cases.values(), key=_precedence):
             container = case.evidence.container if case.evidence is not None else ""
             if case.verdict is None:
                 continue
-            if container and (case.verdict.root_name, container) in said:
+            if container and (case.verdict.kind, container) in said:
                 continue
-            said.add((case.verdict.root_name, container))
+            said.add((case.verdict.kind, container))
             yield case
 
 
-def _precedence(case: Case) -> tuple[float, bool, float]:
-    """Who speaks for cases that are one: who spoke first, then who is one group, then who grew most."""
-    return (case.said_at, not (case.key.function and case.key.root_name), -case.trend.grown_bytes)
+def _precedence(case: Case) -> tuple[float, bool, bool, float]:
+    """Who speaks for cases that are one: who spoke first, then who is in a span, is one group, grew most."""
+    return (case.said_at, not case.trend.in_span, not (case.key.function and case.key.root_name), -case.trend.grown_bytes)
 
 
 def _explained(pool: GroupKey, trend: Trend, found: dict[GroupKey, Trend]) -> bool:

@@ -27,6 +27,11 @@ BOUND_ATTRIBUTES = frozenset((
     "maxsize", "max_size", "max_entries", "max_items", "maxlen", "capacity", "ttl", "popitem", "expire", "evict",
     "_evict", "cull",
 ))
+# What these remove, they remove when the container's time is over: at the end of the process, of a test.
+END_OF_LIFE = frozenset((
+    "setup", "teardown", "setUp", "tearDown", "set_up", "tear_down", "close", "aclose", "shutdown", "stop", "reset", "clear",
+    "__del__", "__exit__", "__aexit__", "_reset", "_clear", "_close", "_shutdown", "dispose", "destroy", "main",
+))
 MAX_CODES = 4000   # of a package; about 20 us each
 _METHODS = ("LOAD_ATTR", "LOAD_METHOD")
 _LOADS = (*_METHODS, "LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FAST")   # and what begins like them
@@ -42,6 +47,8 @@ def bound_of(module: str, name: str) -> Bound:
         if codes > MAX_CODES:
             return Bound.UNKNOWN
         if not any(name in names for names in (code.co_names, code.co_freevars, code.co_cellvars, code.co_varnames)):
+            continue
+        if code.co_name in END_OF_LIFE:
             continue
         use = _use(code, name)
         if use is Bound.EVICTION:

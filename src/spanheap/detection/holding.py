@@ -32,6 +32,13 @@ _QUEUES = ("queue", "asyncio.queues", "multiprocessing.queues")
 _SPAN_TYPES = frozenset(("Span", "_Span", "ReadableSpan"))
 
 
+class Found(NamedTuple):
+    """The result of a walk."""
+
+    evidence: Evidence
+    pause_ms: float   # the GIL was held
+
+
 class _Way(NamedTuple):
     """A path, in words and as objects."""
 
@@ -55,12 +62,12 @@ def predicted_ms(live_objects: float) -> float:
     return 1.0 + live_objects * MS_PER_OBJECT
 
 
-def of_group(key: GroupKey, since: float, until: float, budget_ms: float) -> Evidence:
+def of_group(key: GroupKey, since: float, until: float, budget_ms: float) -> Found:
     """What holds the live samples of a group that were born between these times of the clock."""
-    return judge(_core.walk_to_group(key, since, until, OWN_FOLDER, budget_ms / 1e3))
+    return _found(_core.walk_to_group(key, since, until, OWN_FOLDER, budget_ms / 1e3))
 
 
-def of_spans(name: str, budget_ms: float) -> Evidence:
+def of_spans(name: str, budget_ms: float) -> Found:
     """What holds the ended spans of this name."""
     from spanheap.spans import sdk
 
@@ -69,8 +76,12 @@ def of_spans(name: str, budget_ms: float) -> Evidence:
     if not spans:
         spans = _core.instances(sdk.span_types(), sdk.SPAN_FIELDS[2], name, sdk.SPAN_END, SPANS, budget_ms / 1e3)[0]
     if not spans:
-        return Evidence(Bound.UNKNOWN)
-    return judge(_core.walk_to_objects(tuple(spans), spans, OWN_FOLDER, budget_ms / 1e3))
+        return Found(Evidence(Bound.UNKNOWN), 1.0)
+    return _found(_core.walk_to_objects(tuple(spans), spans, OWN_FOLDER, budget_ms / 1e3))
+
+
+def _found(walk: Any) -> Found:
+    return Found(judge(walk), 1e3 * walk[3][0])
 
 
 def judge(walk: Any) -> Evidence:
@@ -127,9 +138,14 @@ def _bound(way: _Way) -> tuple[Bound, str]:
     bound, detail = _of_container(way, container)
     if bound is Bound.NONE and transient:
         return Bound.TRANSIENT, f"{Bound.TRANSIENT.value}; {detail}"
-    if bound is Bound.NONE and any(step.type in _SPAN_TYPES for step in way.steps):
+    if bound is Bound.NONE and any(_is_span(o) for o in way.objects):
         return Bound.SPANS, Bound.SPANS.value
     return bound, detail
+
+
+def _is_span(o: Any) -> bool:
+    cls = type(o)
+    return cls.__name__ in _SPAN_TYPES and cls.__module__ == "opentelemetry.sdk.trace"
 
 
 def _container(way: _Way) -> Any:

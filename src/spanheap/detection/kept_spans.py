@@ -18,7 +18,8 @@ MIN_SPANS = 20
 MIN_BYTES = 128 * 1024
 LOOKS = 2                     # that have seen it grow
 PROVEN_AFTER_S = 3.0          # of growth, in a container that nothing takes from
-PATIENCE_S = 300.0            # in any other
+PATIENCE_S = 300.0            # in any other;
+EVICTION_S = 2400.0           # also in one from which spans are taken, only not these: the oldest is as old as that
 UNENDED_AFTER_S = 300.0
 MIN_AGED = 0.6                # of the time that has passed, by the oldest span: that is one of a sample
 FALLEN = 0.85                 # of the most there were: a sample of a sample is not exact
@@ -116,6 +117,7 @@ class KeptSpans:
         if name.first.key.kind == "unended_spans":
             return lasted >= UNENDED_AFTER_S
         bound = name.evidence.bound if name.evidence is not None else Bound.UNKNOWN
-        if bound in (Bound.EVICTION, Bound.GARBAGE):
+        if bound is Bound.GARBAGE:
             return False
-        return lasted >= (PROVEN_AFTER_S if bound in (Bound.NONE, Bound.SPANS) else PATIENCE_S)
+        needed = {Bound.NONE: PROVEN_AFTER_S, Bound.SPANS: PROVEN_AFTER_S, Bound.EVICTION: EVICTION_S}.get(bound, PATIENCE_S)
+        return lasted >= needed

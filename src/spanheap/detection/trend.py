@@ -39,6 +39,7 @@ class Trend(NamedTuple):
     grown_bytes: float        # what the mature survivors stand for
     bytes_per_s: float
     newer: float              # births per span, newer half over older half
+    in_span: bool = True
 
     @property
     def certainty(self) -> float:
@@ -99,7 +100,7 @@ def _in_window(group: Group, starts: Sequence[float], traffic: list[float], firs
     if ratio < MIN_NEWER or (_born_in_last(0.25, counts, passed, total) + 0.5) / (samples * 0.25) < MIN_NEWEST:
         return None
     grown = sum(group.live_bytes[first:end])
-    return Trend(window, starts[first], samples, lost, grown, grown / (starts[end] - starts[first]), ratio)
+    return Trend(window, starts[first], samples, lost, grown, grown / (starts[end] - starts[first]), ratio, group.in_span)
 
 
 def _born_in_last(share: float, counts: Sequence[int], passed: Sequence[float], total: float) -> float:

@@ -42,6 +42,8 @@ class LeakVerdict:
     """When the growth began, by the clock of `Session.tick(now)`: Unix seconds, where a thread ticks."""
     reason: str = field(default="", compare=False)
     """Why this kind and no other, in words."""
+    container: str = field(default="", compare=False, repr=False)
+    """What grows, without its size: verdicts that name the same one tell of one thing."""
 
     @property
     def application_frame(self) -> Frame | None:

@@ -71,7 +71,8 @@ class LeakWatch:
         """spans: the session's SpanStore."""
         self.policy = policy
         self.errors = 0
-        self.longest_look_s = 0.0   # without pauses
+        self.longest_look_s = 0.0   # without walks
+        self._walking_s = 0.0       # in this look
         self.pauses = PauseBudget(pause_budget_ms)
         self._spans = spans
         self._clock = Clock()
@@ -110,10 +111,9 @@ class LeakWatch:
                 return
             self._next_look = clock + LOOK_EVERY_S
             started = time.perf_counter()
-            paused = self.pauses.spent_ms
+            self._walking_s = 0.0
             self._look(clock)
-            took = time.perf_counter() - started - (self.pauses.spent_ms - paused) / 1e3
-            self.longest_look_s = max(self.longest_look_s, took)
+            self.longest_look_s = max(self.longest_look_s, time.perf_counter() - started - self._walking_s)
         except Exception:
             self.errors += 1
             if self.errors == 1:
@@ -181,9 +181,10 @@ class LeakWatch:
                 self._walked.clear()
             self._walked.add(key)
         started = time.perf_counter()
-        evidence: Evidence = walk(max(self.pauses.budget_ms, holding.MAX_WALK_MS if first else 0.0))
-        self.pauses.spend((time.perf_counter() - started) * 1e3, clock)
-        return evidence
+        found: holding.Found = walk(max(self.pauses.budget_ms, holding.MAX_WALK_MS if first else 0.0))
+        self.pauses.spend(found.pause_ms, clock)
+        self._walking_s += time.perf_counter() - started
+        return found.evidence
 
     def _collected(self, evidence: Evidence, until: float) -> Evidence:
         """Garbage is no leak while the collector runs: wait for it to have looked at what this is about."""
@@ -238,6 +239,7 @@ class LeakWatch:
             share_of_growth=self._share(name, aggregate), confidence=0.99 if evidence.bound is Bound.SPANS else 0.9,
             time_to_limit_s=left / rate if left is not None and rate > 0 else None, holder=evidence.holder,
             since=said.since if said else self._clock.absolute(name.since), reason=evidence.detail or evidence.bound.value,
+            container=evidence.container,
         )
 
     # ------------------------------------------------------------ the others
@@ -279,8 +281,12 @@ class LeakWatch:
     @staticmethod
     def _merged(kept: list[LeakVerdict], cases: list[LeakVerdict], native: list[LeakVerdict]) -> list[LeakVerdict]:
         """Most material first. Memory of spans that are reported as kept is not reported again."""
-        roots = {(v.root_name, v.span_name) for v in kept}
-        others = [v for v in cases if (v.root_name, v.span_name) not in roots or v.reason != Bound.SPANS.value]
+        containers = {v.container for v in kept if v.container}
+        spans = {(v.root_name, v.span_name) for v in kept}
+        others = [
+            v for v in cases
+            if v.container not in containers and ((v.root_name, v.span_name) not in spans or v.reason != Bound.SPANS.value)
+        ]
         suspicions = ("growing", "native_growth")
         return sorted([*kept, *others, *native], key=lambda v: (v.kind in suspicions, -v.growth_bytes_per_s))
 
