@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from spanheap.detection import trend as trends
 from spanheap.detection.evidence import Bound, Evidence
+from spanheap.detection.filling import Filling
 from spanheap.detection.policy import LeakPolicy
 from spanheap.detection.series import Aggregate, Group, GroupKey
 from spanheap.detection.trend import Trend
@@ -29,12 +30,14 @@ MAX_CASES = 64
 ASK_AFTER_S = 60.0          # of steady growth; a walk over the heap is not for every blip
 ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
 URGENT_WINDOW_S = 10.0
+FILLING_SHARE = 0.25        # of the window: how long the entries of a container are counted before they say anything
 FORGET_SHARE = 0.25         # of the window: how long a verdict outlives its trend
 FORGET_S = 30.0
 POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has so much of its growth
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
 LEAK_AFTER = {Bound.NONE: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0}
+GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
 OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic is not known, and its site often not its own
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
 # What its holder proves; times what the samples do.
@@ -85,18 +88,23 @@ class Detector:
         self.policy = policy
         self._describe = describe
         self._cases: dict[GroupKey, Case] = {}
+        self._fillings: dict[str, Filling] = {}   # by container
         self.crowded_out = 0   # cases given up for want of room
 
     # ------------------------------------------------------------ observation
 
     def observe(self, aggregate: Aggregate, now: float, memory_left: float | None = None) -> list[LeakVerdict]:
         """The verdicts that hold now, most growth first. memory_left: bytes until the limit, None: there is none."""
+        self._count_entries(aggregate)
         for key, trend in self._candidates(aggregate):
             case = self._cases.get(key)
             if case is None:
                 self._cases[key] = Case(key, trend, now)
             else:
                 case.trend, case.seen_at = trend, now
+        for case in self._cases.values():
+            if case.seen_at < now and self._goes_on(case):
+                case.seen_at = now
         self._cases = {key: case for key, case in self._cases.items() if now <= case.expires_at()}
         while len(self._cases) > MAX_CASES:
             least = min(self._cases.values(), key=lambda case: (case.verdict is not None, case.trend.bytes_per_s))
@@ -128,6 +136,34 @@ class Detector:
             case.asked_window_s = case.trend.window_s
             if evidence.bound is not Bound.UNKNOWN or case.evidence is None:
                 case.evidence = evidence
+            if evidence.entries is not None and evidence.container not in self._fillings:
+                while len(self._fillings) >= MAX_CASES:   # the one followed longest has told what it can
+                    del self._fillings[next(iter(self._fillings))]
+                self._fillings[evidence.container] = Filling(evidence.entries, case.seen_at)
+
+    def _count_entries(self, aggregate: Aggregate) -> None:
+        traffic = aggregate.spans_ended[-1] or aggregate.starts[-1]
+        for container, filling in list(self._fillings.items()):
+            entries = filling.count()
+            if entries is None:
+                del self._fillings[container]
+            else:
+                filling.add(traffic, entries)
+
+    def _goes_on(self, case: Case) -> bool:
+        """A leak that was said, whose container still takes in as much as before: its samples are too few to tell each time."""
+        filling = self._fillings.get(case.evidence.container) if case.evidence is not None else None
+        is_said = case.verdict is not None and case.verdict.kind == "leak"
+        return is_said and filling is not None and filling.rises() and not filling.slows_down()
+
+    def _fills_evenly(self, case: Case) -> bool | None:
+        """Of the container that holds it; None: that is not known yet. True where its entries cannot be counted."""
+        filling = self._fillings.get(case.evidence.container) if case.evidence is not None else None
+        if filling is None:
+            return True
+        if case.seen_at - filling.began_at < max(ASK_AFTER_S, FILLING_SHARE * case.trend.window_s):
+            return None
+        return not filling.slows_down()
 
     # ------------------------------------------------------------ candidates
 
@@ -182,11 +218,16 @@ class Detector:
         trend, policy = case.trend, self.policy
         bound = case.evidence.bound if case.evidence is not None else Bound.UNKNOWN
         if bound in LEAK_AFTER:
-            urgent = bound in URGENT_BOUNDS and self._is_urgent(trend, memory_left)
+            urgent = bound in URGENT_BOUNDS and self._is_urgent(trend, memory_left) and trend.window_s >= URGENT_WINDOW_S
             patience = LEAK_AFTER[bound] * policy.patience * (1 if trend.in_span else OUTSIDE_SPANS)
-            if trend.window_s >= (URGENT_WINDOW_S if urgent else patience):
+            said = case.verdict is not None and case.verdict.kind == "leak"
+            evenly = self._fills_evenly(case)
+            if said or urgent or (trend.window_s >= patience and evenly):
                 return "leak"
-        return "growing" if trend.window_s >= policy.bound_unknown_after and bound is not Bound.TRANSIENT else None
+            if not evenly:
+                return None
+        is_long = trend.window_s >= policy.bound_unknown_after and trend.samples >= GROWING_SAMPLES
+        return "growing" if is_long and bound is not Bound.TRANSIENT else None
 
     def _is_urgent(self, trend: Trend, memory_left: float | None) -> bool:
         soon = memory_left is not None and trend.bytes_per_s * self.policy.urgent_within > memory_left

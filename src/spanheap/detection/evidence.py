@@ -7,7 +7,7 @@ from (eviction.py) has no bound.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 
@@ -31,6 +31,7 @@ class Evidence(NamedTuple):
     holder: str | None = None   # in words
     detail: str = ""
     container: str = ""         # the part of `holder` that grows, without its size: the same for all that it holds
+    entries: Callable[[], int | None] | None = None   # how many it has now; None: not known, or no more
 
 
 class Step(Protocol):

@@ -11,6 +11,7 @@ import collections
 import sys
 import types
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from spanheap import _core
@@ -99,7 +100,8 @@ def judge(walk: Any) -> Evidence:
     bound, detail = _bound(way)
     named = way.steps[way.widest if way.widest is not None else 0]
     words = " → ".join(str(step) for step in way.steps)
-    return Evidence(bound, words, detail or bound.value, f"{named.owner}:{named.name}:{named.kind}")
+    container = f"{named.owner}:{named.name}:{named.kind}"
+    return Evidence(bound, words, detail or bound.value, container, _probe(way))
 
 
 def _ways(steps: Any, roots: Any, hits: Sequence[int]) -> list[_Way]:
@@ -141,6 +143,58 @@ def _bound(way: _Way) -> tuple[Bound, str]:
     if bound is Bound.NONE and any(_is_span(o) for o in way.objects):
         return Bound.SPANS, Bound.SPANS.value
     return bound, detail
+
+
+@dataclass(frozen=True)
+class _Probe:
+    """Finds a container again by the names that lead to it, and counts its entries. Runs no code of the application's."""
+
+    module: str
+    names: tuple[str, ...]
+    type: Any
+
+    def __call__(self) -> int | None:
+        from spanheap.retention import owner
+
+        o: Any = sys.modules.get(self.module)
+        for name in self.names:
+            if o is None:
+                return None
+            o = owner.namespace(o).get(name) if owner.is_a(o, type) else _core.attribute(o, name)
+        return owner.entries(o) if type(o) is self.type else None
+
+
+def _probe(way: _Way) -> _Probe | None:
+    """None: no chain of names leads from a module to the container."""
+    from spanheap.retention import owner
+
+    if way.widest is None:
+        return None
+    container = _container(way)
+    place = next((i for i, o in enumerate(way.objects) if o is container), 0)
+    start = max((i for i, o in enumerate(way.objects[:place]) if owner.is_a(o, types.ModuleType)), default=None)
+    if start is None:
+        return None
+    module, holder = owner.module_name(way.objects[start]), way.objects[start]
+    names: list[str] = []
+    for o in way.objects[start + 1: place + 1]:
+        if type(o) is dict and o is not container and _core.instance_dict(holder) is o:
+            continue   # the namespace itself
+        name = _name_in(holder, o)
+        if name is None:
+            return None
+        names.append(name)
+        holder = o
+    return _Probe(module, tuple(names), type(container)) if sys.modules.get(module) is way.objects[start] else None
+
+
+def _name_in(holder: Any, o: Any) -> str | None:
+    from spanheap.retention import owner
+
+    if owner.is_a(holder, type):
+        return next((name for name, value in owner.namespace(holder).items() if value is o), None)
+    name = _core.attribute_of(holder, o)
+    return name if type(name) is str else None
 
 
 def _is_span(o: Any) -> bool:

@@ -135,7 +135,7 @@ def entries(o: object) -> int | None:
         if is_a(o, cls):
             return int(cls.__len__(o))  # type: ignore[arg-type]
     if is_a(o, LruCache):
-        return int(LruCache.cache_info(o).currsize)  # type: ignore[attr-defined]
+        return int(LruCache.cache_info(o).currsize)  # type: ignore[arg-type]
     if is_wrapper(o):
         data = _core.attribute(o, "data")
         return entries(data) if data is not None else None
