@@ -22,7 +22,6 @@ import spanheap
 from benchmarks.conftest import PassingProcessor
 
 SPANS = 50            # a sample: a millisecond or two, so that most are not interrupted
-PAUSE_S = 0.0
 TARGET_NS = 600
 
 
@@ -71,7 +70,6 @@ def measure(rounds: int) -> dict[str, list[float]]:
             order = names[turn % len(names):] + names[: turn % len(names)]
             times = {}
             for name in order:
-                if PAUSE_S: time.sleep(PAUSE_S)
                 times[name] = sample(tracers[name])
             for name, ns in times.items():
                 added[name].append(ns - times["none"] if name != "none" else ns)
@@ -89,7 +87,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=600)
     added = measure(parser.parse_args().rounds)
-    lines: dict[str, Callable[[list[float]], float]] = {"median": statistics.median, "p10": lambda v: sorted(v)[len(v) // 10]}
+    lines: dict[str, Callable[[list[float]], float]] = {
+        "median": statistics.median, "p10": lambda values: sorted(values)[len(values) // 10],
+    }
     print(f"{'ns a span (start + end)':32}" + "".join(f"{name:>10}" for name in lines))
     for name, values in added.items():
         label = "the span itself" if name == "none" else f"{name} adds"
