@@ -55,6 +55,7 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
 def stop():
     settle_all_spans()   # what the hook kept alive is given back
     sh_hook_stop_with_gil()
+    forget_names()
 
 
 def set_wake_up(callback):

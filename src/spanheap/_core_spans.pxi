@@ -216,6 +216,13 @@ cdef PyObject *cached_names[CACHED_NAMES]
 cdef uint32_t cached_numbers[CACHED_NAMES]
 
 
+cdef void forget_names() noexcept:
+    cdef int place
+    for place in range(CACHED_NAMES):
+        Py_XDECREF(cached_names[place])   # a str, whose end runs no code
+        cached_names[place] = NULL
+
+
 cdef uint32_t number_of_name(name):
     """The same for names of spans, most of which are the same object each time."""
     cdef size_t place = (<size_t><void *>name >> 4) * <size_t>0x9E3779B97F4A7C15 >> 58   # 6 bits: CACHED_NAMES
