@@ -1,6 +1,8 @@
 # cython: language_level=3, binding=False, embedsignature=False
 """The native core, one thin class or function a C object. No policy here: that is the Python layer's."""
 
+from sys import intern as _intern
+
 from cpython.object cimport Py_TYPE, PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
