@@ -30,5 +30,6 @@ def test_on_end(benchmark: BenchmarkFixture, what: str) -> None:
     level = {"bare": Level.OPEN, "open": Level.OPEN, "fair_share": Level.SOFT, "hard": Level.HARD}[what]
     throttle._memory = type("Memory", (), {"look": lambda self, now: Pressure(level, 1 << 40)})()
     throttle._look()
-    benchmark((bare if what == "bare" else throttle).on_end, span)
+    on_end = (bare if what == "bare" else throttle).on_end
+    benchmark.pedantic(on_end, args=(span,), rounds=50, iterations=2000, warmup_rounds=2)
     throttle.shutdown()
