@@ -159,6 +159,7 @@ include "_core_store.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
+include "_core_throttle.pxi"
 
 
 # ---------------------------------------------------------------- figures

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from collections import deque
 from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
@@ -176,6 +185,45 @@ def test_what_has_no_processors_says_so() -> None:
         assert sdk.span_processors(span) is None
     assert sdk.provider_processors(trace.NoOpTracerProvider()) is None
     assert sdk.members(None) == ()
+
+
+@pytest.mark.parametrize("size", [64, 2048])
+def test_the_queue_of_a_batch_processor(size: int) -> None:
+    """Its length is the number of spans that wait, its capacity where the oldest is dropped for a new one."""
+    class Stalled(SpanExporter):
+        works = threading.Event()
+        exporting = threading.Event()
+
+        def export(self, spans: Any) -> SpanExportResult:
+            self.exporting.set()
+            self.works.wait(30)
+            return SpanExportResult.SUCCESS
+
+    exporter = Stalled()
+    processor = BatchSpanProcessor(exporter, max_queue_size=size, max_export_batch_size=32)
+    queue = sdk.batch_queue(processor)
+    assert queue is not None and (queue.capacity, queue.batch, len(queue.spans)) == (size, 32, 0)
+    provider = TracerProvider()
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("tests")
+    for _ in range(32):   # wakes the exporting thread
+        tracer.start_span("taken").end()
+    assert exporter.exporting.wait(30) and len(queue.spans) == 0
+    for i in range(size):
+        assert len(queue.spans) == i
+        tracer.start_span(f"span {i}").end()
+    tracer.start_span("one more").end()
+    assert (len(queue.spans), queue.spans[-1].name, queue.spans[0].name) == (size, "span 1", "one more")
+    exporter.works.set()
+    provider.shutdown()
+
+
+def test_what_is_no_batch_processor_has_no_queue() -> None:
+    """Others' attributes of the same names are not taken for one."""
+    looks_alike = SimpleNamespace(queue=[], max_export_batch_size=1)
+    unbounded = SimpleNamespace(_batch_processor=SimpleNamespace(_queue=deque(), _max_export_batch_size=1))
+    for one in (SimpleSpanProcessor(ConsoleSpanExporter()), looks_alike, unbounded, object(), None):
+        assert sdk.batch_queue(one) is None
 
 
 def test_our_processor_has_all_that_the_sdk_calls() -> None:

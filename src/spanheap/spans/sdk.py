@@ -12,9 +12,10 @@ ends calls `_on_ending` of every processor: ours has it, for it cannot inherit i
 from __future__ import annotations
 
 import sys
+from collections import deque
 from contextvars import ContextVar
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 # Where a Span and a ReadableSpan keep what their properties `context`, `parent`, `name`, `start_time`, `end_time` and
 # `status` return; since 1.0. Read directly because a property takes 48 ns and a field 10, and a start and an end need ten
@@ -78,3 +79,28 @@ def span_processors(span: Any) -> Any | None:
 def members(processors: Any) -> tuple[Any, ...]:
     """The processors in such an object, none if they cannot be told. Nothing public lists them; since 1.0."""
     return tuple(getattr(processors, "_span_processors", ()))
+
+
+class BatchQueue(NamedTuple):
+    """Where a BatchSpanProcessor keeps ended spans until they are exported."""
+
+    spans: deque[Any]
+    """The same object for the life of the processor, in forked children too (they clear it)."""
+    capacity: int
+    """At which the oldest span is dropped for a new one."""
+    batch: int
+    """At which the exporting thread is woken before its time."""
+
+
+def batch_queue(processor: Any) -> BatchQueue | None:
+    """The queue of a BatchSpanProcessor; None: it is none, or keeps its spans elsewhere.
+
+    In the processor itself until 1.33, since then in the BatchProcessor that it shares with logs.
+    """
+    inner = getattr(processor, "_batch_processor", None)
+    spans, batch = getattr(inner, "_queue", None), getattr(inner, "_max_export_batch_size", None)
+    if inner is None:
+        spans, batch = getattr(processor, "queue", None), getattr(processor, "max_export_batch_size", None)
+    if not isinstance(spans, deque) or not spans.maxlen or not isinstance(batch, int):
+        return None
+    return BatchQueue(spans, spans.maxlen, batch)
