@@ -217,6 +217,8 @@ def counters():
         "spans_replaced": p.spans.replaced,
         "spans_settled": p.spans.settled,
         "spans_unmet": p.spans.unmet,
+        "spans_watched": the_watch.count,
+        "spans_unwatched": the_watch.dropped,
         "labels": the_labels.in_use,
         "labels_overflowed": the_labels.overflowed,
         "hook_lost": sh_hook_lost_count(),

@@ -5,7 +5,7 @@ from libc.stdint cimport uint16_t
 
 cdef enum:
     WATCHED = 2048            # 0.5 MiB with the weak references; an estimate over all has then 2 to 4 % of chance in it
-    WATCHED_PER_TICK = 256    # spans taken at each level: 0.2 us a span taken
+    WATCHED_PER_TICK = 128    # spans taken at each level: 0.3 us a span taken, 40 us a second
 
 cdef sh_watch_list the_watch
 

@@ -87,7 +87,7 @@ def test_threads_start_end_keep_and_report_at_once(service: Service) -> None:
 
 
 def test_a_service_that_never_ticks_stays_bounded(service: Service) -> None:
-    """Between two ticks each doubling of the spans costs 256 watched ones; so many seconds without a tick do no harm."""
+    """Between two ticks each doubling of the spans costs 128 watched ones; so many seconds without a tick do no harm."""
     for _ in range(10_000):
         service.plain()
     counts = _core.watch_counts()
