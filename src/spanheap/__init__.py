@@ -25,6 +25,7 @@ from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
 from spanheap.spans.counts import SpanCounts  # noqa: E402
 from spanheap.spans.labels import labels  # noqa: E402
 from spanheap.spans.record import SpanFlags, SpanRecord  # noqa: E402
+from spanheap.spans.retained import RetainedSpans, RetainedTotals, UnendedSpans  # noqa: E402
 from spanheap.spans.store import ActiveSpan, SpanNameCounts, SpanStore, TraceSpans  # noqa: E402
 from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
@@ -63,6 +64,8 @@ __all__ = [
     "LeakPolicy",
     "MemoryThrottledSpanProcessor",
     "NamingSampler",
+    "RetainedSpans",
+    "RetainedTotals",
     "Session",
     "Site",
     "SpanCounts",
@@ -75,6 +78,7 @@ __all__ = [
     "SpanheapError",
     "Stats",
     "TraceSpans",
+    "UnendedSpans",
     "UnsupportedInterpreter",
     "__version__",
     "current",
