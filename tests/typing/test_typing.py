@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once(reason="mypy reads the same files")
+
 # Every `type: ignore` is a wrong use, and must be one: --strict reports those that are not needed.
 # Those without a code are of arguments that have to be named: mypy's code for it differs from version to version.
 USES = '''
