@@ -44,7 +44,6 @@ static Py_ssize_t own_references(const sh_heap_walk *w, PyObject *o) {
     Py_ssize_t n = 0;
     for (uint32_t i = 0; i < w->options.excluded_count; i++) {
         PyObject *holder = w->options.excluded[i];
-        if (!PyTuple_Check(holder)) continue;
         for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(holder); k++) n += PyTuple_GET_ITEM(holder, k) == o;
     }
     for (uint32_t i = 0; i < w->options.borrowed_count; i++) {
@@ -126,13 +125,33 @@ static void reach_from_caller(unreached *u) {
     walk_queue(u);
 }
 
+static bool is_target(const sh_heap_walk *w, uint32_t node) {
+    return sh_block_set_find(&w->blocks, sh_block_of(w->objects[node])) >= 0;
+}
+
 static void reach_from_itself(unreached *u, uint32_t end) {
     sh_heap_walk *w = u->walk;
     uint32_t root = sh_heap_walk_add_root(w, &(sh_heap_root){ .kind = SH_ROOT_GARBAGE });
     for (uint32_t i = u->first; i < end && !sh_heap_walk_is_over(w); i++) {
-        if (w->parents[i] != SH_PARENT_UNREACHED) continue;
+        /* Not garbage: what the question alone holds. Has it a cycle, the search does not end before it was looked for there. */
+        bool asked = Py_REFCNT(w->objects[i]) > (Py_ssize_t)u->references[i - u->first];
+        if (w->parents[i] != SH_PARENT_UNREACHED || (asked && !(is_target(w, i) && u->references[i - u->first]))) continue;
         reach(u, i, root);
         walk_queue(u);
+    }
+}
+
+/* Objects that no container shows and that are none themselves: somebody who does not show it holds them, or only who asked. */
+static void reach_leaves(unreached *u) {
+    sh_heap_walk *w = u->walk;
+    uint32_t root = sh_heap_walk_add_root(w, &(sh_heap_root){ .kind = SH_ROOT_C });
+    for (uint32_t i = 0; i < w->options.excluded_count && !w->options.parts; i++) {
+        PyObject *asked = w->options.excluded[i];
+        for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(asked) && !sh_heap_walk_is_over(w); k++) {
+            PyObject *o = PyTuple_GET_ITEM(asked, k);
+            if (sh_heap_walk_find(w, o) == UINT32_MAX && Py_REFCNT(o) > own_references(w, o) && sh_heap_walk_add(w, o, root))
+                sh_heap_walk_check(w, w->count - 1);
+        }
     }
 }
 
@@ -159,6 +178,7 @@ void sh_heap_unreached_walk_with_gil(sh_heap_walk *w) {
     if (!w->stopped) reach_from_c(&u, end);
     if (!w->stopped) reach_from_caller(&u);
     if (!w->stopped) reach_from_itself(&u, end);
+    if (!w->stopped) reach_leaves(&u);
     sh_heap_walk_note_memory(w, 2 * (size_t)(w->count - u.first) * sizeof(uint32_t));
     sh_pages_unmap(u.references, bytes);
     sh_pages_unmap(u.queue, bytes);
