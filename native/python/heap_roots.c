@@ -95,7 +95,7 @@ static bool is_own(const sh_heap_walk *w, PyCodeObject *code) {
     PyObject *folder = w->options.own_folder, *file = code->co_filename;
     if (!folder || !PyUnicode_Check(file) || PyUnicode_KIND(file) != PyUnicode_KIND(folder)) return false;
     Py_ssize_t n = PyUnicode_GET_LENGTH(folder);
-    return PyUnicode_GET_LENGTH(file) >= n
+    return n > 0 && PyUnicode_GET_LENGTH(file) >= n
         && memcmp(PyUnicode_DATA(file), PyUnicode_DATA(folder), (size_t)n * PyUnicode_KIND(folder)) == 0;
 }
 

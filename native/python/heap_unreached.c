@@ -48,9 +48,12 @@ static Py_ssize_t own_references(const sh_heap_walk *w, PyObject *o) {
     }
     for (uint32_t i = 0; i < w->options.borrowed_count; i++) {
         PyObject *holder = w->options.borrowed[i];
-        Py_ssize_t size = PyList_Check(holder) ? PyList_GET_SIZE(holder) : PyTuple_Check(holder) ? PyTuple_GET_SIZE(holder) : 0;
-        PyObject **items = size ? PySequence_Fast_ITEMS(holder) : NULL;
-        for (Py_ssize_t k = 0; k < size; k++) n += items[k] == o;
+        if (PyAnySet_Check(holder)) {
+            PySetObject *set = (PySetObject *)holder;
+            for (Py_ssize_t k = 0; k <= set->mask; k++) n += set->table[k].key == o;
+        } else {
+            for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(holder); k++) n += PySequence_Fast_GET_ITEM(holder, k) == o;
+        }
     }
     for (uint32_t i = 0; i < w->own_frame_count; i++) {
         int locals;

@@ -152,7 +152,7 @@ Walk = tuple[
 ]
 
 def walk_to_objects(
-    objects: tuple[object, ...], borrowed: object, own_folder: str, budget_s: float, max_nodes: int = 0
+    objects: tuple[object, ...], borrowed: tuple[object, ...], own_folder: str, budget_s: float, max_nodes: int = 0
 ) -> Walk: ...
 def walk_to_site(frames: tuple[Frame, ...], own_folder: str, budget_s: float, max_nodes: int = 0) -> Walk: ...
 def instances(

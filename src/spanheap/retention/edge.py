@@ -169,7 +169,8 @@ def _context_variable(parent: Any, child: Any) -> Edge:
 def _item(parent: Any, child: Any) -> Edge | None:
     if child is type(parent):
         return None
-    return ITEM if type(parent) in (*owner.CONTAINERS, SimpleQueue) else _attribute(parent, child) or ITEM
+    plain = any(type(parent) is cls for cls in (*owner.CONTAINERS, SimpleQueue))   # never ==: a metaclass may have its own
+    return ITEM if plain else _attribute(parent, child) or ITEM
 
 
 def _lru(parent: Any, child: Any) -> Edge:

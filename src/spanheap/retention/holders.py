@@ -52,7 +52,7 @@ def search(objects: Sequence[object], limit: int = 10, budget_ms: float = 250, *
     stand for. At most `_core.MAX_TARGETS` objects, evenly chosen, are looked for.
     """
     chosen = tuple({id(o): o for o in _evenly(objects, _core.MAX_TARGETS)}.values())
-    found = _core.walk_to_objects(chosen, borrowed, _OWN_FOLDER, budget_ms / 1e3)
+    found = _core.walk_to_objects(chosen, (objects, borrowed), _OWN_FOLDER, budget_ms / 1e3)
     return _search(found, limit, len(objects) if count is None else count)
 
 

@@ -34,7 +34,8 @@ CASES = {
     "in_default_dict": "shop:grouped (defaultdict, 1 entry) → list (1 entry) → Kept",
     "in_traceback": "shop:failures (list, 1 entry) → LookupError.__traceback__ (frame) → "
                     + ("shop.in_traceback.<locals>.fail" if QUALNAME else "shop.fail") + " (frame 'big': Kept)",
-    "in_logging_handler": "logger 'shop' → logging.Logger.handlers (list, 1 entry) → shop.Recorder.records (list, 1 entry) → Kept",
+    "in_logging_handler": "logger 'shop' → logging.Logger.handlers (list, 1 entry) → "
+                          "shop.Recorder.records (list, 1 entry) → Kept",
     "in_atexit": "interpreter (registered with atexit) → tuple (1 entry) → Kept",
     "in_finalizer": "weakref.finalize._registry (dict, 1 entry) → weakref.finalize._Info.args (tuple, 1 entry) → Kept",
     "in_generator": "shop:generators (list, 1 entry) → "
@@ -48,7 +49,8 @@ CASES = {
     "in_thread_variable": ("shop.in_thread_variable.<locals>.serve" if QUALNAME else "shop.serve")
                           + " (variable 'batch' of thread 'worker': list, 1 entry) → Kept",
     "in_task": "Task → shop.worker (coroutine 'batch': list, 1 entry) → Kept",
-    "in_awaited_coroutine": "Task → shop.outer (coroutine 'inner': coroutine) → shop.worker (coroutine 'batch': list, 1 entry) → Kept",
+    "in_awaited_coroutine": "Task → shop.outer (coroutine 'inner': coroutine) → "
+                            "shop.worker (coroutine 'batch': list, 1 entry) → Kept",
     "in_queue": "shop:waiting (Queue) → queue.Queue.queue (deque, 1 entry) → Kept",
     "in_simple_queue": "shop:jobs (SimpleQueue, 1 entry) → list (1 entry) → Kept",
     "in_c": "held by C → Kept",
@@ -65,11 +67,10 @@ def test_holder_is_named(shop: ModuleType, case: str) -> None:
         kept, finish = made if isinstance(made, tuple) else (made, None)
         del made
         try:
-            search = holders.search((kept,))
+            search = holders.search((kept,), budget_ms=60_000)
         finally:
             if finish is not None:
                 finish()
-        print(search)
         assert [str(holder) for holder in search.holders] == [CASES[case]]
         assert search.complete and search.holders[0].share == search.holders[0].objects == 1.0
     finally:
@@ -81,7 +82,7 @@ def test_garbage_is_told_from_what_is_held(shop: ModuleType) -> None:
     gc.disable()
     try:
         shop.in_garbage()
-        found = holders.search(tuple(o for o in gc.get_objects() if type(o) is shop.Cycle)).holders
+        found = holders.search(tuple(o for o in gc.get_objects() if type(o) is shop.Cycle), budget_ms=60_000).holders
         assert [str(holder) for holder in found] == ["garbage that waits for the collector → Cycle"]
     finally:
         gc.enable()
@@ -90,15 +91,15 @@ def test_garbage_is_told_from_what_is_held(shop: ModuleType) -> None:
 def test_caller_is_the_last_answer(shop: ModuleType) -> None:
     """A variable of the function that asks is told only if nobody else holds the object."""
     mine = shop.Kept()
-    own = str(holders.search((mine,)).holders[0])
+    own = str(holders.search((mine,), budget_ms=60_000).holders[0])
     assert own.startswith("holders.test_cases.test_caller_is_the_last_answer (the caller's variable 'mine'")
     shop.pending.append(mine)
-    assert str(holders.search((mine,)).holders[0]) == "shop:pending (list, 1 entry) → Kept"
+    assert str(holders.search((mine,), budget_ms=60_000).holders[0]) == "shop:pending (list, 1 entry) → Kept"
 
 
 def test_question_itself_is_no_holder(shop: ModuleType) -> None:
     """An object that only the question holds has no holder, whether the collector knows it or not."""
-    tracked = holders.search((shop.Cycle(),)).holders
-    in_container = holders.search([[shop.Kept()]]).holders
-    atomic = holders.search((b"%d" % len(sys.modules),)).holders
+    tracked = holders.search((shop.Cycle(),), budget_ms=60_000).holders
+    in_container = holders.search([[shop.Kept()]], budget_ms=60_000).holders
+    atomic = holders.search((b"%d" % len(sys.modules),), budget_ms=60_000).holders
     assert (tracked, in_container, atomic) == ([], [], [])

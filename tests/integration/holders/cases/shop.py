@@ -17,7 +17,7 @@ import queue
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 Finish = Callable[[], object]
 
@@ -31,7 +31,7 @@ class Kept:
 class Shop:
     """An ordinary class: its instances have a dict, or inline values."""
 
-    registry: list[Kept] = []
+    registry: ClassVar[list[Kept]] = []
 
     def __init__(self) -> None:
         self.number = 1
@@ -85,7 +85,7 @@ jobs: queue.SimpleQueue[Any] = queue.SimpleQueue()
 waiting: queue.Queue[Kept] = queue.Queue()
 local = threading.local()
 request_items: contextvars.ContextVar[list[Kept]] = contextvars.ContextVar("request_items")
-fallback: contextvars.ContextVar[list[Kept]] = contextvars.ContextVar("fallback", default=[])
+fallback: contextvars.ContextVar[list[Kept]] = contextvars.ContextVar("fallback", default=[])  # noqa: B039 - the bug
 head: Node | None = None
 
 
@@ -526,8 +526,10 @@ def clear() -> None:
     """Forget everything."""
     global head, array
     head = array = None
-    for container in (orders, pending, seen, Shop.registry, shop.items, opened.items, slotted.items, handle(), listeners, callbacks,
-                      by_owner, recent, ordered, grouped, failures, contexts, tokens, generators, fallback.get()):
+    for container in (
+        orders, pending, seen, Shop.registry, shop.items, opened.items, slotted.items, handle(), listeners, callbacks,
+        by_owner, recent, ordered, grouped, failures, contexts, tokens, generators, fallback.get(),
+    ):
         container.clear()  # type: ignore[attr-defined]
     basket.extra = None
     load.cache_clear()
