@@ -2,8 +2,8 @@
 
     python -m benchmarks.holders [--objects 1000000] [--rounds 5]
 
-Tracked objects as services have them: instances, dicts, lists, tuples, reached from a module. Looked for is an object that is not
-there, so that everything is walked; then the last entry of a map, by Session.holders' way. The target is 250 ms and 40 MiB.
+Tracked objects as services have them: instances, dicts, lists, tuples, reached from a module. Looked for is an object
+that is not there, so that everything is walked; then the last entry of a map. The target is 250 ms and 40 MiB.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from spanheap import _core
-from spanheap.retention.path import Namer, Root, Step
+from spanheap.retention.path import Namer, Root, Step, told
 from spanheap.snapshot import Site
 from spanheap.spans import sdk
 
@@ -29,7 +29,7 @@ class Holder(NamedTuple):
     incomplete: bool         # the budget ended the walk: there may be shorter ways, and other holders
 
     def __str__(self) -> str:
-        return " → ".join(str(step) for step in self.path)
+        return told(self.path)
 
 
 class Search(NamedTuple):

@@ -67,6 +67,23 @@ class Step(NamedTuple):
         return self.owner, self.kind, self.name, self.type
 
 
+# References that say whose they are: the step before them need not be told.
+_OWNED = frozenset((
+    "attribute", "closure", "default", "bound method", "functools.partial", "generator", "coroutine",
+    "asynchronous generator", "frame", "globals",
+))
+_UNNAMED = frozenset(("item", "reference", "class object", "function"))
+
+
+def told(path: Sequence[Step]) -> str:
+    """The path as one line."""
+    shown = [
+        step for step, following in zip(path, [*path[1:], None], strict=True)
+        if following is None or following.kind not in _OWNED or step.kind not in _UNNAMED or step.entries is not None
+    ]
+    return " → ".join(map(str, shown))
+
+
 class Root(NamedTuple):
     """Where a walk began, as `_core` says it."""
 
@@ -76,14 +93,6 @@ class Root(NamedTuple):
     name: object
     code: object
     module: object
-
-
-# References that say whose they are: the step before them need not.
-_OWNED = frozenset((
-    "attribute", "closure", "default", "bound method", "functools.partial", "generator", "coroutine",
-    "asynchronous generator", "frame", "globals",
-))
-_UNNAMED = frozenset(("item", "reference", "class object", "function"))
 
 
 class Namer:
@@ -114,8 +123,6 @@ class Namer:
                 continue
             if step.kind == "item" and owner.is_a(o, owner.LruCache):
                 step = self._known_by_name(o)
-            if steps and step.kind in _OWNED and steps[-1].kind in _UNNAMED and steps[-1].entries is None:
-                steps.pop()
             steps.append(step)
             thread = ""
         return tuple(steps)

@@ -81,8 +81,7 @@ def test_paths_are_real_and_shortest(seed: int) -> None:
             if id(path[0]) in distances:
                 seen += 1
                 assert roots[-1 - place][0] == _core.ROOT_MODULE
-                # module, its dict, the entry; 3.10 has an instance's dict between an instance and what it refers to, and so has
-                # the oracle: it makes no dicts either
+                # the module, its dict, the entry, and from there on as the oracle says
                 assert path[-1] is module and len(path) == 3 + distances[id(path[0])]
             else:
                 assert roots[-1 - place][0] > _core.ROOT_THREAD
@@ -113,7 +112,7 @@ def test_long_chain_keeps_its_ends() -> None:
 
 
 def test_budget_ends_the_walk() -> None:
-    """A walk that may visit few objects says that it is incomplete, visits no more, and calls nothing held by C or garbage."""
+    """A walk that may visit few objects says that it is incomplete, visits no more, and calls nothing garbage."""
     kept = [[object()] for _ in range(1000)]
     wanted = tuple(o for inner in kept for o in inner)
     for most in (1, 10, 1000, 3000):
@@ -245,8 +244,9 @@ class HostileMeta(type):
 
 
 def _hostile_class() -> Any:
-    names = ("__repr__", "__str__", "__eq__", "__getattribute__", "__getattr__", "__len__", "__iter__", "__bool__", "__getitem__")
-    return {name: _record(name) for name in names} | {"__hash__": object.__hash__, "__class__": property(_record("__class__"))}
+    names = "repr", "str", "eq", "getattribute", "getattr", "len", "iter", "bool", "getitem"
+    methods = {f"__{name}__": _record(name) for name in names}
+    return methods | {"__hash__": object.__hash__, "__class__": property(_record("__class__"))}
 
 
 def test_no_code_of_the_application_runs() -> None:
