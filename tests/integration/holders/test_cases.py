@@ -60,7 +60,7 @@ CASES = {
 
 
 NOT_NAMED = {
-    "in_evaluation_stack": "shop.in_evaluation_stack.<locals>.serve (thread 'worker') → list_iterator → list (1 entry) → Kept",
+    "in_evaluation_stack": "shop.in_evaluation_stack.<locals>.serve (loop of thread 'worker') → list (1 entry) → Kept",
 }
 
 
