@@ -2,6 +2,7 @@
 
 cdef extern from "heap_names.h":
     PyObject *sh_key_of(object dict, object value)
+    PyObject *sh_value_of(object dict, const char *key)
     PyObject *sh_instance_dict(object o)
     PyObject *sh_attribute_of(object o, object value)
     PyObject *sh_attribute(object o, const char *name)
@@ -243,6 +244,11 @@ def instances(tuple types, str field, str text, str end_field, uint32_t room, do
 def key_of(mapping, value):
     """The key under which a dict holds this very object, or None."""
     return or_none(sh_key_of(mapping, value)) if isinstance(mapping, dict) else None
+
+
+def value_of(mapping, str key):
+    """What a dict has under this text, found without hashing or comparing its keys; or None."""
+    return or_none(sh_value_of(mapping, key.encode())) if isinstance(mapping, dict) else None
 
 
 def instance_dict(o):

@@ -126,7 +126,7 @@ class Namer:
                 step = self._known_by_name(o)
             steps.append(step)
             thread = ""
-        return tuple(steps)
+        return tuple(steps) or (Step("", "item", "", _shown_type(objects[-1]), owner.entries(objects[-1])),)
 
     def _start(self, objects: Sequence[Any]) -> int:
         """The last object that is known by its name alone."""

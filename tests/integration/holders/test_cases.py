@@ -118,6 +118,12 @@ def test_caller_is_the_last_answer(shop: ModuleType) -> None:
     assert str(holders.search((mine,), budget_ms=60_000).holders[0]) == "shop:pending (list, 1 entry) → Kept"
 
 
+def test_roots_themselves(shop: ModuleType) -> None:
+    """A module, a class and a function are what they are called; there is always at least one step."""
+    for o, expected in ((shop, "module"), (shop.Shop, "shop.Shop (class)"), (shop.in_c, "shop.in_c (function)")):
+        assert [str(holder) for holder in holders.search((o,), budget_ms=60_000).holders] == [expected]
+
+
 def test_question_itself_is_no_holder(shop: ModuleType) -> None:
     """An object that only the question holds has no holder, whether the collector knows it or not."""
     tracked = holders.search((shop.Cycle(),), budget_ms=60_000).holders
