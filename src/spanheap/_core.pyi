@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from spanheap.snapshot.row import Row
+from spanheap.snapshot.row import Frame, Row
 from spanheap.spans.counts import SpanCounts
 from spanheap.spans.record import SpanRecord
 
@@ -172,6 +172,40 @@ class SpanGate:
     def on_end(self, span: Any) -> None: ...
     def _pass_on(self, span: Any) -> None: ...
 
+MAX_TARGETS: int
+MAX_NODES: int
+ROOT_MODULE: int
+ROOT_INTERPRETER: int
+ROOT_TASK: int
+ROOT_CONTEXT: int
+ROOT_EXCEPTION: int
+ROOT_THREAD: int
+ROOT_FRAME: int
+ROOT_CALLER: int
+ROOT_C: int
+ROOT_GARBAGE: int
+
+Walk = tuple[
+    list[tuple[Any, int, int]],
+    list[tuple[int, str, int, object, object, object]],
+    list[int],
+    tuple[float, int, bool, int, int, int],
+]
+
+def walk_to_objects(
+    objects: tuple[object, ...], borrowed: tuple[object, ...], own_folder: str, budget_s: float, max_nodes: int = 0
+) -> Walk: ...
+def walk_to_site(frames: tuple[Frame, ...], own_folder: str, budget_s: float, max_nodes: int = 0) -> Walk: ...
+def instances(
+    types: tuple[type, ...], field: str, text: str, end_field: str, room: int, budget_s: float
+) -> tuple[list[Any], int, list[Any], int, bool]: ...
+def key_of(mapping: object, value: object) -> object: ...
+def value_of(mapping: object, key: str) -> object: ...
+def instance_dict(o: object) -> dict[Any, Any] | None: ...
+def attribute_of(o: object, value: object) -> object: ...
+def attribute(o: object, name: str) -> Any: ...
+def frame_facts(o: object, value: object) -> tuple[CodeType, object, object] | None: ...
+def thread_of_local(by_thread: object, values: object) -> int: ...
 def sums() -> tuple[float, float, float, float, int]: ...
 def live_by_root(n: int) -> list[tuple[str, float]]: ...
 def live_by_labels() -> list[tuple[dict[str, str], float]]: ...

@@ -8,7 +8,7 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
-from posix.time cimport CLOCK_REALTIME
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME
 
 from spanheap._native cimport *
 
@@ -163,6 +163,7 @@ include "_core_labels.pxi"
 include "_core_capture.pxi"
 include "_core_throttle.pxi"
 include "_core_watched.pxi"
+include "_core_holders.pxi"
 
 
 # ---------------------------------------------------------------- figures

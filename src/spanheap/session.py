@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from spanheap.retention.holders import Holder
+
 logger = logging.getLogger("spanheap")
 
 # Frames named per tick: about 0.5 µs each, so half of the millisecond that a tick may hold the GIL.
@@ -174,6 +176,20 @@ class Session:
             resource = providers.resource_attributes(self._options.tracer_provider)
             lines = description.lines(capture, resource, reason, _core.hook_mode())
             return writer.write(capture, target, lines, time.monotonic() - self._started)
+
+    def holders(self, target: object, *, limit: int = 10, budget_ms: float = 250) -> list[Holder]:
+        """Who keeps it alive: the ways by which objects are reachable, most objects first, at most `limit`.
+
+        target: a Site of a snapshot, the name of a span (its ended spans, else its active ones), or objects: one, or a list,
+        tuple or set of them. A walk over the heap that holds the GIL for `budget_ms` milliseconds at most; when that is
+        not enough, what was found until then is returned, marked `incomplete`. Raises ValueError or TypeError for a target
+        that cannot be.
+        """
+        self._require_running()
+        from spanheap.retention import holders  # only who asks pays for the import
+
+        with _core.Muted():
+            return holders.of_session(target, limit, budget_ms).holders
 
     def stats(self) -> Stats:
         """What the profiler did, dropped and cost."""
