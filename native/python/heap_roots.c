@@ -53,6 +53,17 @@ static void interpreter_state(sh_heap_walk *w, PyInterpreterState *interp) {
         arrive_root(w, parts[i].object, &(sh_heap_root){ .kind = SH_ROOT_INTERPRETER, .what = parts[i].what });
 }
 
+/* The atexit module does not show its callbacks to tp_traverse. */
+static void exit_callbacks(sh_heap_walk *w, PyInterpreterState *interp) {
+    uint32_t root = sh_heap_walk_add_root(w, &(sh_heap_root){ .kind = SH_ROOT_INTERPRETER, .what = "registered with atexit" });
+    for (int i = 0; i < interp->atexit.ncallbacks; i++) {
+        if (!interp->atexit.callbacks[i]) continue;   /* unregistered */
+        sh_heap_walk_arrive(w, interp->atexit.callbacks[i]->func, root);
+        sh_heap_walk_arrive(w, interp->atexit.callbacks[i]->args, root);
+        sh_heap_walk_arrive(w, interp->atexit.callbacks[i]->kwargs, root);
+    }
+}
+
 /* ------------------------------------------------------------------ tasks */
 
 static void tasks_of_set(sh_heap_walk *w, PyObject *set, uint32_t root) {
@@ -84,7 +95,7 @@ static bool is_own(const sh_heap_walk *w, PyCodeObject *code) {
     PyObject *folder = w->options.own_folder, *file = code->co_filename;
     if (!folder || !PyUnicode_Check(file) || PyUnicode_KIND(file) != PyUnicode_KIND(folder)) return false;
     Py_ssize_t n = PyUnicode_GET_LENGTH(folder);
-    return PyUnicode_GET_LENGTH(file) >= n
+    return n > 0 && PyUnicode_GET_LENGTH(file) >= n
         && memcmp(PyUnicode_DATA(file), PyUnicode_DATA(folder), (size_t)n * PyUnicode_KIND(folder)) == 0;
 }
 
@@ -150,6 +161,7 @@ void sh_heap_roots_walk_with_gil(sh_heap_walk *w) {
         sh_heap_walk_drain(w);
     }
     interpreter_state(w, interp);
+    exit_callbacks(w, interp);
     sh_heap_walk_drain(w);
     if (by_name && PyDict_Check(by_name)) {
         tasks(w, by_name);

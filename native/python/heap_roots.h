@@ -1,7 +1,7 @@
 /* Where a walk begins, in the order in which the answers are useful: all that a group leads to is walked before the next.
  *
  *   modules       sys.modules, the last imported first: who defines a thing is usually imported after, and by, who uses it
- *   interpreter   its dict, codecs, fork handlers
+ *   interpreter   its dict, codecs, what is registered with atexit and for forks
  *   tasks         asyncio tasks that are not done, found as asyncio.all_tasks() does, without running it
  *   threads       each thread's context, exceptions, dict, and the variables of its frames
  *

@@ -30,8 +30,9 @@ typedef enum {
 typedef struct {
     const void *const *blocks; uint32_t block_count;   /* looked for */
     bool parts;                        /* blocks that are no objects are looked for as well, and str that are keys */
-    PyObject *const *excluded; uint32_t excluded_count;
-    PyObject *const *borrowed; uint32_t borrowed_count;   /* hold what is looked for on behalf of the caller: not named, if nobody else holds them */
+    PyObject *const *excluded; uint32_t excluded_count;   /* tuples that hold what is looked for, of the search */
+    PyObject *const *borrowed; uint32_t borrowed_count;   /* lists, tuples, sets: likewise, of the caller;
+                                        * not named, if nobody else holds them */
     PyObject *own_folder;              /* str: frames of code below it are the profiler's own */
     int64_t budget_ns;
     uint64_t max_nodes;                /* fewer than SH_MAX_NODES, for tests; 0: that */

@@ -11,15 +11,25 @@ typedef struct {
 
 /* ------------------------------------------------------------------ count */
 
+static bool add_if_unreached(sh_heap_walk *w, PyObject *o) {
+    return sh_heap_walk_find(w, o) != UINT32_MAX || sh_heap_walk_add(w, o, SH_PARENT_UNREACHED);
+}
+
+/* The slot of each object is fetched some objects before it is looked at. */
 static bool add_tracked(sh_heap_walk *w, PyGC_Head *generation) {
-    uint32_t steps = 0;
-    for (PyGC_Head *g = (PyGC_Head *)generation->_gc_next; g && g != generation;
-         g = (PyGC_Head *)g->_gc_next) {
+    enum { AHEAD = 16 };
+    PyObject *waiting[AHEAD];
+    uint32_t n = 0;
+    for (PyGC_Head *g = (PyGC_Head *)generation->_gc_next; g && g != generation; g = (PyGC_Head *)g->_gc_next) {
         PyObject *o = (PyObject *)(g + 1);
         __builtin_prefetch((void *)g->_gc_next);
-        if (++steps % 4096 == 0 && sh_heap_walk_budget_is_used(w)) return false;
-        if (sh_heap_walk_find(w, o) == UINT32_MAX && !sh_heap_walk_add(w, o, SH_PARENT_UNREACHED)) return false;
+        sh_heap_walk_prefetch_slot(w, o);
+        if (n >= AHEAD && !add_if_unreached(w, waiting[n % AHEAD])) return false;
+        waiting[n++ % AHEAD] = o;
+        if (n % 4096 == 0 && sh_heap_walk_budget_is_used(w)) return false;
     }
+    for (uint32_t i = n > AHEAD ? n - AHEAD : 0; i < n; i++)
+        if (!add_if_unreached(w, waiting[i % AHEAD])) return false;
     return true;
 }
 
@@ -44,14 +54,16 @@ static Py_ssize_t own_references(const sh_heap_walk *w, PyObject *o) {
     Py_ssize_t n = 0;
     for (uint32_t i = 0; i < w->options.excluded_count; i++) {
         PyObject *holder = w->options.excluded[i];
-        if (!PyTuple_Check(holder)) continue;
         for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(holder); k++) n += PyTuple_GET_ITEM(holder, k) == o;
     }
     for (uint32_t i = 0; i < w->options.borrowed_count; i++) {
         PyObject *holder = w->options.borrowed[i];
-        Py_ssize_t size = PyList_Check(holder) ? PyList_GET_SIZE(holder) : PyTuple_Check(holder) ? PyTuple_GET_SIZE(holder) : 0;
-        PyObject **items = size ? PySequence_Fast_ITEMS(holder) : NULL;
-        for (Py_ssize_t k = 0; k < size; k++) n += items[k] == o;
+        if (PyAnySet_Check(holder)) {
+            PySetObject *set = (PySetObject *)holder;
+            for (Py_ssize_t k = 0; k <= set->mask; k++) n += set->table[k].key == o;
+        } else {
+            for (Py_ssize_t k = 0; k < PySequence_Fast_GET_SIZE(holder); k++) n += PySequence_Fast_GET_ITEM(holder, k) == o;
+        }
     }
     for (uint32_t i = 0; i < w->own_frame_count; i++) {
         int locals;
@@ -126,13 +138,32 @@ static void reach_from_caller(unreached *u) {
     walk_queue(u);
 }
 
+static bool is_target(const sh_heap_walk *w, uint32_t node) {
+    return sh_block_set_find(&w->blocks, sh_block_of(w->objects[node])) >= 0;
+}
+
 static void reach_from_itself(unreached *u, uint32_t end) {
     sh_heap_walk *w = u->walk;
     uint32_t root = sh_heap_walk_add_root(w, &(sh_heap_root){ .kind = SH_ROOT_GARBAGE });
     for (uint32_t i = u->first; i < end && !sh_heap_walk_is_over(w); i++) {
-        if (w->parents[i] != SH_PARENT_UNREACHED) continue;
+        /* Not garbage: what the question alone holds. Has it a cycle, the search does not end before it was looked for there. */
+        bool asked = Py_REFCNT(w->objects[i]) > (Py_ssize_t)u->references[i - u->first];
+        if (w->parents[i] != SH_PARENT_UNREACHED || (asked && !(is_target(w, i) && u->references[i - u->first]))) continue;
         reach(u, i, root);
         walk_queue(u);
+    }
+}
+
+/* Objects that no container shows and that are none themselves: somebody who does not show it holds them, or only who asked. */
+static void reach_leaves(unreached *u) {
+    sh_heap_walk *w = u->walk;
+    uint32_t root = sh_heap_walk_add_root(w, &(sh_heap_root){ .kind = SH_ROOT_C });
+    for (uint32_t i = 0; i < w->options.excluded_count && !w->options.parts; i++) {
+        PyObject *asked = w->options.excluded[i];
+        for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(asked) && !sh_heap_walk_is_over(w); k++) {
+            PyObject *o = PyTuple_GET_ITEM(asked, k);
+            if (sh_heap_walk_find(w, o) == UINT32_MAX && Py_REFCNT(o) > own_references(w, o)) sh_heap_walk_arrive_leaf(w, o, root);
+        }
     }
 }
 
@@ -159,6 +190,7 @@ void sh_heap_unreached_walk_with_gil(sh_heap_walk *w) {
     if (!w->stopped) reach_from_c(&u, end);
     if (!w->stopped) reach_from_caller(&u);
     if (!w->stopped) reach_from_itself(&u, end);
+    if (!w->stopped) reach_leaves(&u);
     sh_heap_walk_note_memory(w, 2 * (size_t)(w->count - u.first) * sizeof(uint32_t));
     sh_pages_unmap(u.references, bytes);
     sh_pages_unmap(u.queue, bytes);

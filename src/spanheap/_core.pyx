@@ -1,6 +1,8 @@
 # cython: language_level=3, binding=False, embedsignature=False
 """The native core, one thin class or function a C object. No policy here: that is the Python layer's."""
 
+from sys import intern as _intern
+
 from cpython.object cimport Py_TYPE, PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -57,6 +59,7 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
 def stop():
     settle_all_spans()   # what the hook kept alive is given back
     sh_hook_stop_with_gil()
+    forget_names()
     end_watch()
 
 
@@ -223,6 +226,8 @@ def counters():
         "spans_unmet": p.spans.unmet,
         "groups": the_cohorts.group_count,
         "groups_overflowed": the_cohorts.overflowed,
+        "spans_watched": the_watch.count,
+        "spans_unwatched": the_watch.dropped,
         "labels": the_labels.in_use,
         "labels_overflowed": the_labels.overflowed,
         "hook_lost": sh_hook_lost_count(),

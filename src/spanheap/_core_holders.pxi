@@ -2,10 +2,11 @@
 
 cdef extern from "heap_names.h":
     PyObject *sh_key_of(object dict, object value)
+    PyObject *sh_value_of(object dict, const char *key)
     PyObject *sh_instance_dict(object o)
     PyObject *sh_attribute_of(object o, object value)
     PyObject *sh_attribute(object o, const char *name)
-    PyObject *sh_thread_local_thread(object values, uint64_t *thread)
+    uint64_t sh_thread_of_local(object by_thread, object values)
 
 cdef extern from "heap_search.h":
     uint32_t SH_PARENT_ROOT
@@ -88,19 +89,22 @@ cdef object or_none(PyObject *o):
     return <object>o if o != NULL else None
 
 
-cdef object walk_from(sh_heap_search_options *options, tuple objects, object borrowed, str own_folder, double budget_s,
+cdef object walk_from(sh_heap_search_options *options, tuple objects, tuple borrowed, str own_folder, double budget_s,
                       uint64_t max_nodes):
     cdef PyObject *excluded[1]
-    cdef PyObject *lent[1]
+    cdef PyObject *lent[4]
     cdef sh_heap_paths paths
     cdef sh_heap_search_figures f
     cdef uint32_t i
     excluded[0] = <PyObject *>objects
-    lent[0] = <PyObject *>borrowed
     options.excluded = excluded
     options.excluded_count = 1
     options.borrowed = lent
-    options.borrowed_count = 0 if borrowed is None else 1
+    options.borrowed_count = 0
+    for container in borrowed[:4]:
+        if type(container) in (list, tuple, set, frozenset):
+            lent[options.borrowed_count] = <PyObject *>container
+            options.borrowed_count += 1
     options.own_folder = <PyObject *>own_folder
     options.budget_ns = <int64_t>(budget_s * 1e9)
     options.max_nodes = max_nodes
@@ -123,13 +127,13 @@ cdef object walk_from(sh_heap_search_options *options, tuple objects, object bor
         sh_heap_paths_fini_with_gil(&paths)
 
 
-def walk_to_objects(tuple objects, borrowed, str own_folder, double budget_s, uint64_t max_nodes=0):
+def walk_to_objects(tuple objects, tuple borrowed, str own_folder, double budget_s, uint64_t max_nodes=0):
     """Walk the heap to these objects; returns (steps, roots, hits, figures).
 
     steps: [(object, place of its parent or -1 - place of its root, objects left out between the two)], parents first.
     roots: [(kind, what, thread id, name, code, module name)]. hits: [place in steps], one for each object found.
     figures: (pause in s, objects visited, complete, bytes, objects looked for, objects found).
-    borrowed: what the caller holds the objects in; not an answer. budget_s: seconds. max_nodes: objects visited at most, 0: 2 million.
+    borrowed: lists, tuples and sets, four at most, in which the caller holds the objects; not an answer. budget_s: seconds. max_nodes: objects visited at most, 0: 2 million.
     """
     cdef sh_heap_search_options options
     cdef Py_ssize_t n = min(<Py_ssize_t>len(objects), <Py_ssize_t>SH_MAX_BLOCKS), i
@@ -181,7 +185,7 @@ def walk_to_site(tuple frames, str own_folder, double budget_s, uint64_t max_nod
                     options.block_count += 1
         options.blocks = blocks
         options.parts = True
-        return walk_from(&options, (), None, own_folder, budget_s, max_nodes)
+        return walk_from(&options, (), (), own_folder, budget_s, max_nodes)
     finally:
         free(wanted)
         free(blocks)
@@ -263,6 +267,11 @@ def key_of(mapping, value):
     return or_none(sh_key_of(mapping, value)) if isinstance(mapping, dict) else None
 
 
+def value_of(mapping, str key):
+    """What a dict has under this text, found without hashing or comparing its keys; or None."""
+    return or_none(sh_value_of(mapping, key.encode())) if isinstance(mapping, dict) else None
+
+
 def instance_dict(o):
     """The __dict__ of an instance if it exists as an object; it is never made."""
     return or_none(sh_instance_dict(o))
@@ -286,8 +295,6 @@ def frame_facts(o, value):
     return or_none(facts.code), or_none(facts.module), or_none(facts.name)
 
 
-def thread_of_local(values):
-    """threading.get_ident() of the thread whose part of a threading.local this dict is, or 0."""
-    cdef uint64_t thread = 0
-    sh_thread_local_thread(values, &thread)
-    return thread
+def thread_of_local(by_thread, values):
+    """threading.get_ident() of the thread whose values these are, or 0. `by_thread`: the dict of a threading.local."""
+    return sh_thread_of_local(by_thread, values) if isinstance(by_thread, dict) else 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextvars
 import functools
 import gc
+import sys
 import types
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 from spanheap import _core
@@ -21,6 +23,8 @@ class Edge(NamedTuple):
 
 
 ITEM = Edge("item")
+
+_QUEUE_HAS_LIST = sys.version_info < (3, 13)   # a SimpleQueue kept its items in a list of its own
 
 _TREE = ("hamt", "hamt_bitmap_node", "hamt_array_node", "hamt_collision_node")
 
@@ -43,10 +47,14 @@ def is_transparent(parent: Any, child: Any) -> bool:
     """`child` is a part of `parent` that is not worth a step: what it refers to is looked up as `parent`'s."""
     if is_context_part(child):
         return is_context_part(parent)
+    if owner.is_a(parent, SimpleQueue):
+        return _QUEUE_HAS_LIST and type(child) is list
+    if owner.is_a(parent, owner.GENERATORS):
+        return type(child) is types.FrameType   # in 3.10; later the variables are the generator's own
     if not owner.is_a(child, (dict, tuple, set)):
         return False
-    if _core.instance_dict(parent) is child:
-        return True
+    if _core.instance_dict(parent) is child or owner.is_a(parent, owner.LruCache):
+        return type(child) is dict
     if owner.is_a(parent, type):
         return any(child is d for d in gc.get_referents(owner.raw_namespace(parent)))
     if owner.is_a(parent, types.FunctionType):
@@ -163,7 +171,8 @@ def _context_variable(parent: Any, child: Any) -> Edge:
 def _item(parent: Any, child: Any) -> Edge | None:
     if child is type(parent):
         return None
-    return ITEM if type(parent) in owner.CONTAINERS else _attribute(parent, child) or ITEM
+    plain = any(type(parent) is cls for cls in (*owner.CONTAINERS, SimpleQueue))   # never ==: a metaclass may have its own
+    return ITEM if plain else _attribute(parent, child) or ITEM
 
 
 def _lru(parent: Any, child: Any) -> Edge:
@@ -181,5 +190,6 @@ _BY_TYPE: tuple[tuple[Any, Any], ...] = (
     (owner.LruCache, _lru),
     (contextvars.ContextVar, _context_variable),
     (owner.CONTAINERS, _item),
+    (SimpleQueue, _item),
     (BaseException, _exception),
 )

@@ -10,7 +10,9 @@ from __future__ import annotations
 import collections
 import contextvars
 import functools
+import sys
 import types
+from queue import SimpleQueue
 from typing import Any
 
 from spanheap import _core
@@ -20,7 +22,8 @@ _type_module: Any = type.__dict__["__module__"]
 _type_mro: Any = type.__dict__["__mro__"]
 _type_dict: Any = type.__dict__["__dict__"]
 
-LruCache = type(functools.lru_cache(maxsize=1)(lambda: None))
+LruCache: Any = type(functools.lru_cache(maxsize=1)(lambda: None))
+_cache_info: Any = LruCache.cache_info
 GENERATORS = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 CONTAINERS = (dict, list, tuple, set, frozenset, collections.deque)
 
@@ -30,7 +33,7 @@ _WRAPPERS = {
     "collections.UserDict", "collections.UserList",
 }
 # The modules whose types go by their name alone.
-_PLAIN = ("builtins", "collections", "weakref", "_weakrefset", "__main__")
+_PLAIN = ("builtins",)
 
 
 def mro(cls: type) -> tuple[type, ...]:
@@ -69,7 +72,7 @@ def short_type_name(cls: type) -> str:
 def function_name(function: Any) -> str:
     """`module.qualname` of a function, of whatever kind of callable this is, else its type's name."""
     if is_a(function, types.FunctionType):
-        module = _text(types.FunctionType.__dict__["__globals__"].__get__(function).get("__name__")) or "?"
+        module = _text(_core.value_of(types.FunctionType.__dict__["__globals__"].__get__(function), "__name__")) or "?"
         return f"{module}.{types.FunctionType.__dict__['__qualname__'].__get__(function)}"
     if is_a(function, types.MethodType):
         return function_name(types.MethodType.__dict__["__func__"].__get__(function))
@@ -98,7 +101,7 @@ def is_found_by_name(o: Any, modules: dict[str, Any]) -> bool:
         if not is_a(function, types.FunctionType):
             return False
         fields = types.FunctionType.__dict__
-        module = _text(fields["__globals__"].__get__(function).get("__name__"))
+        module = _text(_core.value_of(fields["__globals__"].__get__(function), "__name__"))
         name = _text(fields["__qualname__"].__get__(function))
     if not module or not name:
         return False
@@ -129,13 +132,23 @@ def type_name_full(cls: type) -> str:
     return f"{_text(_type_module.__get__(cls))}.{_text(_type_name.__get__(cls))}"
 
 
+def logger_name(o: Any) -> str | None:
+    """Of a logging.Logger, which goes by a name that a programmer gave it; None for anything else."""
+    logging = sys.modules.get("logging")
+    if logging is None or not is_a(o, logging.Logger):
+        return None
+    return _text(_core.attribute(o, "name"))
+
+
 def entries(o: object) -> int | None:
     """How many things are in this container; None for what is none."""
     for cls in CONTAINERS:
         if is_a(o, cls):
             return int(cls.__len__(o))  # type: ignore[arg-type]
     if is_a(o, LruCache):
-        return int(LruCache.cache_info(o).currsize)  # type: ignore[arg-type]
+        return int(_cache_info(o).currsize)
+    if is_a(o, SimpleQueue):
+        return int(SimpleQueue.qsize(o))  # type: ignore[arg-type]
     if is_wrapper(o):
         data = _core.attribute(o, "data")
         return entries(data) if data is not None else None

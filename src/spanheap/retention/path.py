@@ -1,8 +1,8 @@
 """The way from a root to an object, in words.
 
-A path is told by what programmers gave names to: `app.cache:_spans (dict, 48,213 entries) → ReadableSpan`. It begins at the
-last module, or class or function that is found by its name, since nothing before that tells more. Objects between that have no
-name of their own (an instance's dict, a cell, the tree of a context) are left out; keys are data and never told.
+A path is told by what programmers gave names to: `app.cache:_spans (dict, 48,213 entries) → ReadableSpan`. It begins at
+the last module, or class or function that is found by its name, since nothing before that tells more. Objects between that
+have no name of their own (an instance's dict, a cell, the tree of a context) are left out; keys are data and never told.
 """
 
 from __future__ import annotations
@@ -54,6 +54,8 @@ class Step(NamedTuple):
             return f"{self.type} ({size})" if size else self.type
         if self.kind in ("lru_cache", "function", "class object"):
             return f"{self.owner} ({', '.join(part for part in (self.kind.removesuffix(' object'), size) if part)})"
+        if self.kind == "logger":
+            return f"logger {self.name!r}"
         if not self.type:   # a root that is no object
             return f"{self.kind}{of_thread}" + (f" ({self.name})" if self.name else "")
         how = f"{self.kind} {self.name!r}" if self.name else self.kind
@@ -65,6 +67,23 @@ class Step(NamedTuple):
         return self.owner, self.kind, self.name, self.type
 
 
+# References that say whose they are: the step before them need not be told.
+_OWNED = frozenset((
+    "attribute", "closure", "default", "bound method", "functools.partial", "generator", "coroutine",
+    "asynchronous generator", "frame", "globals",
+))
+_UNNAMED = frozenset(("item", "reference", "class object", "function"))
+
+
+def told(path: Sequence[Step]) -> str:
+    """The path as one line."""
+    shown = [
+        step for step, following in zip(path, [*path[1:], None], strict=True)
+        if following is None or following.kind not in _OWNED or step.kind not in _UNNAMED or step.entries is not None
+    ]
+    return " → ".join(map(str, shown))
+
+
 class Root(NamedTuple):
     """Where a walk began, as `_core` says it."""
 
@@ -74,14 +93,6 @@ class Root(NamedTuple):
     name: object
     code: object
     module: object
-
-
-# References that say whose they are: the step before them need not.
-_OWNED = frozenset((
-    "attribute", "closure", "default", "bound method", "functools.partial", "generator", "coroutine",
-    "asynchronous generator", "frame", "globals",
-))
-_UNNAMED = frozenset(("item", "reference", "class object", "function"))
 
 
 class Namer:
@@ -96,11 +107,15 @@ class Namer:
         start = self._start(objects)
         steps, pending = self._first(root, objects[start], start)
         holder, thread = objects[start], self._thread(root) if root.kind == _core.ROOT_CONTEXT else ""
+        parts = 0   # of the holder, that were passed over
         for i in range(start + 1, len(objects)):
             o, before, last = objects[i], objects[i - 1], i == len(objects) - 1
-            if not last and not skipped[i] and self._is_transparent(holder, o):
-                thread = self._threads.get(_core.thread_of_local(o), "") if owner.is_a(holder, _LOCAL) else thread
+            if not last and not skipped[i] and self._is_part(holder, before, o, parts):
+                if owner.is_a(holder, _LOCAL):
+                    thread = self._threads.get(_core.thread_of_local(before, o), "")
+                parts += 1
                 continue
+            parts = 0
             step = pending or self._step(self._edge(holder, before, o, skipped[i]), thread)
             step = step._replace(type=_shown_type(o), entries=owner.entries(o), skipped=step.skipped + skipped[i])
             holder, pending = o, None
@@ -108,18 +123,16 @@ class Namer:
                 pending = step
                 continue
             if step.kind == "item" and owner.is_a(o, owner.LruCache):
-                step = self._of_callable(o)
-            if steps and step.kind in _OWNED and steps[-1].kind in _UNNAMED and steps[-1].entries is None:
-                steps.pop()
+                step = self._known_by_name(o)
             steps.append(step)
             thread = ""
-        return tuple(steps)
+        return tuple(steps) or (Step("", "item", "", _shown_type(objects[-1]), owner.entries(objects[-1])),)
 
     def _start(self, objects: Sequence[Any]) -> int:
         """The last object that is known by its name alone."""
         for i in range(len(objects) - 1, 0, -1):
             o = objects[i]
-            if owner.is_a(o, types.ModuleType) or owner.is_found_by_name(o, self._modules):
+            if owner.is_a(o, types.ModuleType) or owner.is_found_by_name(o, self._modules) or owner.logger_name(o):
                 return i
         return 0
 
@@ -128,7 +141,7 @@ class Namer:
         if owner.is_a(o, types.ModuleType):
             return [], None
         if place or owner.is_found_by_name(o, self._modules):
-            return [self._of_callable(o)], None
+            return [self._known_by_name(o)], None
         item = Step("", "item", "", _shown_type(o), owner.entries(o))
         if root.kind in (_core.ROOT_FRAME, _core.ROOT_CALLER):
             kind = "variable" if root.kind == _core.ROOT_FRAME else "the caller's variable"
@@ -146,13 +159,21 @@ class Namer:
         return self._threads.get(root.thread, "") or str(root.thread)
 
     @staticmethod
-    def _of_callable(o: Any) -> Step:
+    def _known_by_name(o: Any) -> Step:
+        logger = owner.logger_name(o)
+        if logger:
+            return Step("", "logger", logger, "", None)
         kind = "class object" if owner.is_a(o, type) else "lru_cache" if owner.is_a(o, owner.LruCache) else "function"
         return Step(owner.function_name(o), kind, "", _shown_type(o), owner.entries(o))
 
     @staticmethod
-    def _is_transparent(holder: Any, o: Any) -> bool:
-        return (owner.is_a(holder, _LOCAL) and type(o) is dict) or edges.is_transparent(holder, o)
+    def _is_part(holder: Any, before: Any, o: Any, parts: int) -> bool:
+        """`o` is passed over. `before` is the holder, or a part of it: of most only the first is none of the user's."""
+        if owner.is_a(holder, _LOCAL):   # a dict of all threads, then that of one
+            return type(o) is dict and parts < 2
+        if parts and not edges.is_context_part(before) and _core.instance_dict(holder) is not before:
+            return False
+        return edges.is_transparent(holder, o)
 
     @staticmethod
     def _edge(holder: Any, before: Any, o: Any, skipped: int) -> Edge:

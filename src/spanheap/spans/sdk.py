@@ -115,9 +115,9 @@ def batch_queue(processor: Any) -> BatchQueue | None:
     return BatchQueue(spans, spans.maxlen, batch)
 
 
-def export_queue(processor: Any) -> tuple[Any, Any, int] | None:
-    """Of a BatchSpanProcessor: the deque of spans that wait for export, the spans of the batch that is being exported as far
-    as they can be listed, and how many more may be in it. None: it is no such processor.
+def export_queue(processor: Any) -> tuple[list[Any], int] | None:
+    """Of a BatchSpanProcessor: the spans that wait for their export or are in the batch that is being exported, as a copy,
+    and how many more may be in that batch. None: it is no such processor.
 
     Until 1.33 the processor has all of it in public fields, and `spans_list` is the batch. Since 1.34 it has a
     `_batch_processor` with `_queue`; the batch is a local variable then, but `_export_lock` is held while there is one.
@@ -125,11 +125,13 @@ def export_queue(processor: Any) -> tuple[Any, Any, int] | None:
     inner = getattr(processor, "_batch_processor", None)
     queue = getattr(inner, "_queue", None)
     if isinstance(queue, deque):
-        size = inner._max_export_batch_size if inner._export_lock.locked() else 0   # type: ignore[union-attr]
-        return queue, (), size
+        waiting = list(queue)   # in C, so that no other thread changes it meanwhile
+        # Only then: what leaves the queue after this was copied, what left before is still locked, or done with.
+        busy = inner._export_lock.locked()   # type: ignore[union-attr]
+        return waiting, inner._max_export_batch_size if busy else 0   # type: ignore[union-attr]
     queue, batch = getattr(processor, "queue", None), getattr(processor, "spans_list", None)
     if isinstance(queue, deque) and isinstance(batch, list):
-        return queue, batch, 0
+        return list(queue) + list(batch), 0
     return None
 
 

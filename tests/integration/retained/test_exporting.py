@@ -91,12 +91,12 @@ def test_an_exporter_that_keeps_spans_behind_a_batch_processor_is_found(
     """The queue is empty: all that is alive is the exporter's."""
     exporter = InMemorySpanExporter()
     service.provider.add_span_processor(batching(exporter))
-    for _ in range(200):
+    for _ in range(100):
         service.request()
     assert service.provider.force_flush()
     service.wait(7)
     [row] = service.spans.retained()
-    assert row.kind == "ReadableSpan" and row.spans == 200
+    assert row.kind == "ReadableSpan" and row.spans == 100
 
 
 def test_a_leaked_span_is_found_though_its_other_object_is_queued(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import tracemalloc
+from collections import deque
 from types import SimpleNamespace
 from typing import Any
 
@@ -75,6 +76,22 @@ def test_tickets_are_not_lost_between_threads() -> None:
         thread.join(60)
     assert came.value() == left.value() + len(room) == 900
     assert room._valid()
+
+
+def test_tickets_are_given_back_when_somebody_was_faster() -> None:
+    """Between the look whether there are enough and the last that is taken."""
+    room = WaitingRoom(8 * TICKET)
+    stolen: list[None] = []
+
+    class Raced(deque[None]):
+        def pop(self) -> None:   # type: ignore[override]
+            super().pop()
+            while len(stolen) < 6:
+                stolen.append(super().pop())
+
+    room._free = Raced(room._free)
+    assert not room.offer(span()) and len(room) == 0
+    assert len(room._free) + len(stolen) == 8
 
 
 def test_a_tally_is_exact() -> None:
