@@ -202,7 +202,7 @@ def walk_to_group(key, double since, double until, str own_folder, double budget
     wanted.function, wanted.filename, wanted.root_name = key
     memset(&options, 0, sizeof(options))
     if the_cohorts.groups == NULL:
-        return walk_from(&options, (), None, own_folder, budget_s, 1)
+        return walk_from(&options, (), (), own_folder, budget_s, 1)
     blocks = <const void **>malloc(room * sizeof(void *))
     if blocks == NULL:
         raise MemoryError
@@ -226,7 +226,7 @@ def walk_to_group(key, double since, double until, str own_folder, double budget
         options.blocks = blocks
         options.block_count = kept
         options.parts = True
-        return walk_from(&options, (), None, own_folder, budget_s, max_nodes)
+        return walk_from(&options, (), (), own_folder, budget_s, max_nodes)
     finally:
         free(blocks)
 

@@ -151,7 +151,7 @@ class Detector:
                 filling.add(traffic, entries)
 
     def _goes_on(self, case: Case) -> bool:
-        """A leak that was said, whose container still takes in as much as before: its samples are too few to tell each time."""
+        """A leak that was said, and whose container takes in as much as before: its samples may be too few to tell."""
         filling = self._fillings.get(case.evidence.container) if case.evidence is not None else None
         is_said = case.verdict is not None and case.verdict.kind == "leak"
         return is_said and filling is not None and filling.rises() and not filling.slows_down()

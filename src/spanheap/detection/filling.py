@@ -1,7 +1,7 @@
 """Does a container fill evenly? Pure: of its number of entries, at given amounts of traffic.
 
-Samples of a slow leak are few, entries are counted exactly: a table of all user agents, or of all customers, takes in ever fewer
-new ones, which its entries tell long before its samples do.
+Samples of a slow leak are few, entries are counted exactly: a table of all user agents, or of all customers, takes in
+ever fewer new ones, which its entries tell long before its samples do.
 """
 
 from __future__ import annotations

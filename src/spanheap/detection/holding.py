@@ -78,7 +78,7 @@ def of_spans(name: str, budget_ms: float) -> Found:
         spans = _core.instances(sdk.span_types(), sdk.SPAN_FIELDS[2], name, sdk.SPAN_END, SPANS, budget_ms / 1e3)[0]
     if not spans:
         return Found(Evidence(Bound.UNKNOWN), 1.0)
-    return _found(_core.walk_to_objects(tuple(spans), spans, OWN_FOLDER, budget_ms / 1e3))
+    return _found(_core.walk_to_objects(tuple(spans), (spans,), OWN_FOLDER, budget_ms / 1e3))
 
 
 def _found(walk: Any) -> Found:

@@ -42,7 +42,8 @@ def serve(
 
 def test_a_leak_is_found_and_told_in_full(caplog: pytest.LogCaptureFixture) -> None:
     """Line, endpoint, holder, rate and traces; logged once."""
-    with spanheap.profile(tick=None, seed=1, tracer_provider=provider) as session, caplog.at_level(logging.WARNING, "spanheap"):
+    caplog.set_level(logging.WARNING, "spanheap")
+    with spanheap.profile(tick=None, seed=1, tracer_provider=provider) as session:
         [(second, verdict)] = serve(session, _service.leak, 700)
         assert second < 600
         assert verdict.kind == "leak"

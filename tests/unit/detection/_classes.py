@@ -1,4 +1,4 @@
-"""Classes of services, as kinds of objects over time: leaks, what looks like leaks for a while, and what never may be one."""
+"""Classes of services, as kinds of objects over time: leaks, what has a bound, and what may have one."""
 
 from __future__ import annotations
 

@@ -23,14 +23,17 @@ CASES = {
     "length and pop": (Bound.EVICTION, "def put(k, v):\n    box[k] = v\n    while len(box) > 9: box.pop(first)"),
     "sweep": (Bound.EVICTION, "def sweep(now):\n    for k, t in list(box.items()):\n        if t < now: del box[k]"),
     "sweep under another name": (
-        Bound.EVICTION, "def sweep(now):\n    b = box\n    for k in [k for k in b]:\n        del b[k]\n    for k in b: pass"),
+        Bound.EVICTION,
+        "def sweep(now):\n    b = box\n    for k in [k for k in b]:\n        del b[k]\n    for k in b: pass"),
     "heap": (Bound.EVICTION, "def run():\n    import heapq\n    return heapq.heappop(box)"),
     "queue": (Bound.EVICTION, "def run(): return box.popleft()"),
     "emptied by a job": (Bound.EVICTION, "def flush():\n    send(box)\n    box.clear()"),
     "attribute": (
         Bound.EVICTION,
         "class Cache:\n    def put(self, k, v):\n        self.box[k] = v\n        if len(self.box) > 9: self.box.pop(k)"),
-    "closure": (Bound.EVICTION, "def make():\n    box = {}\n    def put(k):\n        if len(box) > 3: box.popitem()\n    return put"),
+    "closure": (
+        Bound.EVICTION,
+        "def make():\n    box = {}\n    def put(k):\n        if len(box) > 3: box.popitem()\n    return put"),
     "static method": (Bound.RELEASE, "class A:\n    @staticmethod\n    def drop(k): box.pop(k)"),
     "property": (Bound.EVICTION, "class A:\n    @property\n    def one(self): return self.box.popitem()"),
 }
