@@ -172,7 +172,7 @@ static void open_epoch(sh_cohorts *c, double now, double spans_ended) {
 
 /* What was alive is taken for lost until it is met: `count_losses` is false when samples went otherwise than by dying. */
 static void begin_pass(sh_cohorts *c, double elapsed, double now, double kept, bool count_losses) {
-    float fade[SH_COHORT_EPOCHS];
+    float fade[SH_COHORT_EPOCHS] = { 0 }, counted = count_losses ? 1.0f : 0.0f;
     for (uint32_t e = 0; e < c->count; e++) {
         double age = now - c->start[e];
         fade[c->slot[e]] = (float)(kept * (age > 0 ? exp(-FADES_PER_AGE * elapsed / age) : 1.0));
@@ -180,33 +180,36 @@ static void begin_pass(sh_cohorts *c, double elapsed, double now, double kept, b
     for (uint32_t i = 0; i <= SH_COHORT_GROUPS; i++) {
         if (i == c->group_count) i = SH_COHORT_GROUPS;
         sh_cohort_group *g = &c->groups[i];
-        for (uint32_t e = 0; e < c->count; e++) {
-            uint8_t slot = c->slot[e];
-            g->lost[slot] = g->lost[slot] * fade[slot] + (count_losses ? (float)g->alive[slot] : 0.0f);
-            g->alive[slot] = 0;
-            g->bytes[slot] = 0;
-        }
+        for (uint32_t slot = 0; slot < SH_COHORT_EPOCHS; slot++)   /* all, in use or not: one vector after the other */
+            g->lost[slot] = g->lost[slot] * fade[slot] + counted * (float)g->alive[slot];
+        memset(g->alive, 0, sizeof g->alive);
+        memset(g->bytes, 0, sizeof g->bytes);
         g->samples = 0;
         g->traces = 0;
     }
 }
 
 static void end_pass(sh_cohorts *c, bool count_losses) {
+    float counted = count_losses ? 1.0f : 0.0f;
     for (uint32_t i = 0; i <= SH_COHORT_GROUPS; i++) {
         if (i == c->group_count) i = SH_COHORT_GROUPS;
         sh_cohort_group *g = &c->groups[i];
-        for (uint32_t e = 0; e < c->count; e++) {
-            uint8_t slot = c->slot[e];
-            if (count_losses) g->lost[slot] -= (float)g->alive[slot];
-            if (e + 1 == c->count || g->lost[slot] < 0) g->lost[slot] = 0;   /* the open epoch; samples that had waited */
+        for (uint32_t slot = 0; slot < SH_COHORT_EPOCHS; slot++) {
+            float lost = g->lost[slot] - counted * (float)g->alive[slot];
+            g->lost[slot] = lost < 0 ? 0 : lost;   /* less than none: of samples that had waited for their lines */
         }
+        g->lost[c->slot[c->count - 1]] = 0;   /* the open epoch */
     }
 }
 
 static uint8_t slot_of(const sh_cohorts *c, uint32_t clock_s) {
-    uint32_t e = c->count - 1;
-    while (e > 0 && (double)clock_s < c->start[e]) e--;
-    return c->slot[e];
+    uint32_t low = 0, high = c->count;   /* start[low] <= clock_s < start[high] */
+    while (high - low > 1) {
+        uint32_t middle = (low + high) / 2;
+        if ((double)clock_s < c->start[middle]) high = middle;
+        else low = middle;
+    }
+    return c->slot[low];
 }
 
 static void add_sample(sh_cohorts *c, const sh_profile *p, const sh_sample *s) {
