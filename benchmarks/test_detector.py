@@ -68,7 +68,7 @@ def test_observe(benchmark: Any, session: spanheap.Session) -> None:
     """The detector, for as many groups as it is ever given."""
     detector = Detector(LeakPolicy(), lambda *_: Description(None, None, None, []))
     aggregate = look(session)
-    assert len(aggregate.groups) == 32
+    assert len(aggregate.groups) == 20
     benchmark(detector.observe, aggregate, aggregate.starts[-1])
 
 

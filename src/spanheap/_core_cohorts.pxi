@@ -4,8 +4,8 @@ cdef sh_cohorts the_cohorts
 memset(&the_cohorts, 0, sizeof(the_cohorts))
 
 cdef enum:
-    GROUPS_A_LOOK = 32   # of 2,048: those that grew most. Decoding one takes about 8 us, judging it 10
-    POOLS_A_LOOK = 8
+    GROUPS_A_LOOK = 20   # of 2,048: those that grew most. Decoding and judging one takes 30 us
+    POOLS_A_LOOK = 4
     MIN_GROUP_EPOCHS = 3
     MIN_GROUP_SAMPLES = 5
 
