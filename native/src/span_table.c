@@ -90,7 +90,22 @@ void sh_span_table_release(sh_span_table *t, uint32_t slot) {
     }
 }
 
+static uint32_t enter(const sh_span_table *t, const sh_span *s, uint64_t parent_id) {
+    const sh_active_span span = {
+        .trace_high = s->trace_high, .trace_low = s->trace_low, .span_id = s->span_id, .parent_id = parent_id, .start_ns = s->start_ns,
+        .name = s->name, .root_name = t->spans[s->root].name, .flags = s->sampled ? SH_ACTIVE_SAMPLED : 0,
+    };
+    return sh_active_slots_enter(t->slots, &span);
+}
+
+static void leave(const sh_span_table *t, sh_span *s) {
+    if (SH_LIKELY(!s->place)) return;
+    sh_active_slots_leave(t->slots, s->place);
+    s->place = 0;
+}
+
 static void deactivate(sh_span_table *t, uint32_t slot) {
+    leave(t, &t->spans[slot]);
     unindex(t, BY_ADDRESS, slot);
     unindex(t, BY_ID, slot);
     t->spans[slot].active = false;
@@ -104,6 +119,7 @@ static void retire(sh_span_table *t, uint32_t slot) {
         deactivate(t, slot);
         return;
     }
+    leave(t, &t->spans[slot]);
     unindex(t, BY_ADDRESS, slot);
     t->spans[slot].active = false;
     t->active--;
@@ -144,6 +160,7 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
         .sampled = start->sampled,
     };
     if (root != slot) sh_span_table_retain(t, root);
+    if (SH_UNLIKELY(t->slots != NULL)) t->spans[slot].place = enter(t, &t->spans[slot], start->parent_span_id);
     t->started++;
     t->active++;
     reindex(t, BY_ADDRESS, slot);
@@ -226,7 +243,14 @@ uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts) {
     return slot;
 }
 
+void sh_span_table_set_slots(sh_span_table *t, sh_active_slots *slots) {
+    t->slots = slots;
+    for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++)
+        if (t->spans[slot].active) t->spans[slot].place = slots ? enter(t, &t->spans[slot], 0) : 0;   /* its parent is not known any more */
+}
+
 void sh_span_table_clear(sh_span_table *t) {
+    if (t->slots) sh_active_slots_clear(t->slots);
     if (t->started || t->settled || t->met_count) {
         sh_pages_zero(t->by_address, sizeof *t->by_address << t->index_bits);
         sh_pages_zero(t->by_id, sizeof *t->by_id << t->index_bits);
@@ -280,6 +304,7 @@ bool sh_span_table_valid(const sh_span_table *t) {
     for (uint32_t i = 0; i < t->met_count; i++)
         if (!t->spans[t->met[i]].provisional) return false;
     for (uint32_t slot = t->first_free; slot; slot = t->spans[slot].next) free_slots++;
+    if (t->slots && t->slots->high - t->slots->unused_count != t->active) return false;
     return active == t->active && provisional == t->met_count && by_id == active + recent && t->started == t->ended + t->active + t->replaced
         && in_use + free_slots == t->high - SH_SPAN_FIRST;
 }
