@@ -104,12 +104,22 @@ static void leave(const sh_span_table *t, sh_span *s) {
     s->place = 0;
 }
 
+/* A slot lives for less than 2^31 starts, or it is listed wrongly. */
+static bool is_inherited(const sh_span_table *t, const sh_span *s) {
+    return t->inherited && (int32_t)(s->serial - (uint32_t)t->inherited) <= 0;
+}
+
+static void leave_active(sh_span_table *t, uint32_t slot) {
+    t->active_inherited -= is_inherited(t, &t->spans[slot]);
+    t->spans[slot].active = false;
+    t->active--;
+}
+
 static void deactivate(sh_span_table *t, uint32_t slot) {
     leave(t, &t->spans[slot]);
     unindex(t, BY_ADDRESS, slot);
     unindex(t, BY_ID, slot);
-    t->spans[slot].active = false;
-    t->active--;
+    leave_active(t, slot);
     sh_span_table_release(t, slot);
 }
 
@@ -121,8 +131,7 @@ static void retire(sh_span_table *t, uint32_t slot) {
     }
     leave(t, &t->spans[slot]);
     unindex(t, BY_ADDRESS, slot);
-    t->spans[slot].active = false;
-    t->active--;
+    leave_active(t, slot);
     uint32_t *place = &t->recent[t->retired++ % t->max_recent], oldest = *place;
     *place = slot;
     if (oldest) {
@@ -157,11 +166,10 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
     t->spans[slot] = (sh_span){
         .trace_high = start->trace_high, .trace_low = start->trace_low, .span_id = start->span_id, .start_ns = start->start_ns,
         .object = start->object, .type = start->type, .name = start->name, .root = root, .refs = 1, .active = true,
-        .sampled = start->sampled,
+        .sampled = start->sampled, .serial = (uint32_t)++t->started,
     };
     if (root != slot) sh_span_table_retain(t, root);
     if (SH_UNLIKELY(t->slots != NULL)) t->spans[slot].place = enter(t, &t->spans[slot], start->parent_span_id);
-    t->started++;
     t->active++;
     reindex(t, BY_ADDRESS, slot);
     uint32_t same_id = reindex(t, BY_ID, slot);
@@ -175,10 +183,14 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
 bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name) {
     uint32_t slot = t->by_id[find(t, BY_ID, span_id)];
     if (!slot || !t->spans[slot].active) return false;
+    sh_span_table_end_slot(t, slot, name);
+    return true;
+}
+
+void sh_span_table_end_slot(sh_span_table *t, uint32_t slot, uint32_t name) {
     t->spans[slot].name = name;
     t->ended++;
     retire(t, slot);
-    return true;
 }
 
 uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, const void *type) {
@@ -246,7 +258,8 @@ uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts) {
 void sh_span_table_set_slots(sh_span_table *t, sh_active_slots *slots) {
     t->slots = slots;
     for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++)
-        if (t->spans[slot].active) t->spans[slot].place = slots ? enter(t, &t->spans[slot], 0) : 0;   /* its parent is not known any more */
+        if (t->spans[slot].active)   /* its parent is not known any more */
+            t->spans[slot].place = slots && sh_span_table_is_listed(t, &t->spans[slot]) ? enter(t, &t->spans[slot], 0) : 0;
 }
 
 void sh_span_table_clear(sh_span_table *t) {
@@ -256,7 +269,7 @@ void sh_span_table_clear(sh_span_table *t) {
         sh_pages_zero(t->by_id, sizeof *t->by_id << t->index_bits);
     }
     if (t->retired) sh_pages_zero(t->recent, t->max_recent * sizeof *t->recent);
-    t->retired = 0;
+    t->retired = t->inherited = t->active_inherited = 0;
     t->high = SH_SPAN_FIRST;
     t->first_free = t->active = t->met_count = 0;
     t->started = t->ended = t->untracked = t->replaced = t->settled = t->unmet = 0;
@@ -264,11 +277,18 @@ void sh_span_table_clear(sh_span_table *t) {
 
 /* ------------------------------------------------------------------ views */
 
+void sh_span_table_forked(sh_span_table *t) {
+    t->inherited = t->started;
+    t->active_inherited = t->active;
+}
+
+bool sh_span_table_is_listed(const sh_span_table *t, const sh_span *s) { return s->active && !is_inherited(t, s); }
+
 uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n) {
     uint32_t count = 0;   /* slots[0..count) is sorted; n is small, so insertion beats a heap */
     for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++) {
         const sh_span *s = &t->spans[slot];
-        if (!s->active || (count == n && (!n || s->start_ns >= t->spans[slots[n - 1]].start_ns))) continue;
+        if (!sh_span_table_is_listed(t, s) || (count == n && (!n || s->start_ns >= t->spans[slots[n - 1]].start_ns))) continue;
         uint32_t i = count < n ? count++ : n - 1;
         for (; i && t->spans[slots[i - 1]].start_ns > s->start_ns; i--) slots[i] = slots[i - 1];
         slots[i] = slot;
@@ -281,12 +301,13 @@ size_t sh_span_table_memory(const sh_span_table *t) {
 }
 
 bool sh_span_table_valid(const sh_span_table *t) {
-    uint32_t active = 0, recent = 0, by_id = 0, free_slots = 0, in_use = 0, provisional = 0;
+    uint32_t active = 0, inherited = 0, recent = 0, by_id = 0, free_slots = 0, in_use = 0, provisional = 0;
     for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++) {
         const sh_span *s = &t->spans[slot];
         if (!s->refs) continue;
         in_use++;
         active += s->active;
+        inherited += s->active && !sh_span_table_is_listed(t, s);
         provisional += s->provisional;
         if (!t->spans[s->root].refs || t->spans[s->root].root != s->root) return false;
         if (s->active && t->by_id[find(t, BY_ID, s->span_id)] != slot) return false;
@@ -304,7 +325,7 @@ bool sh_span_table_valid(const sh_span_table *t) {
     for (uint32_t i = 0; i < t->met_count; i++)
         if (!t->spans[t->met[i]].provisional) return false;
     for (uint32_t slot = t->first_free; slot; slot = t->spans[slot].next) free_slots++;
-    if (t->slots && t->slots->high - t->slots->unused_count != t->active) return false;
-    return active == t->active && provisional == t->met_count && by_id == active + recent && t->started == t->ended + t->active + t->replaced
+    if (t->slots && t->slots->high - t->slots->unused_count != t->active - t->active_inherited) return false;
+    return active == t->active && inherited == t->active_inherited && provisional == t->met_count && by_id == active + recent && t->started == t->ended + t->active + t->replaced
         && in_use + free_slots == t->high - SH_SPAN_FIRST;
 }

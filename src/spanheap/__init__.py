@@ -24,8 +24,8 @@ from spanheap.session import Session, current, profile, start  # noqa: E402
 from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
 from spanheap.spans.counts import SpanCounts  # noqa: E402
 from spanheap.spans.labels import labels  # noqa: E402
-from spanheap.spans.record import SpanRecord  # noqa: E402
-from spanheap.spans.store import ActiveSpan, SpanStore  # noqa: E402
+from spanheap.spans.record import SpanFlags, SpanRecord  # noqa: E402
+from spanheap.spans.store import ActiveSpan, SpanNameCounts, SpanStore, TraceSpans  # noqa: E402
 from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
 
@@ -60,12 +60,15 @@ __all__ = [
     "Session",
     "Site",
     "SpanCounts",
+    "SpanFlags",
+    "SpanNameCounts",
     "SpanRecord",
     "SpanRing",
     "SpanStore",
     "SpanUsage",
     "SpanheapError",
     "Stats",
+    "TraceSpans",
     "UnsupportedInterpreter",
     "__version__",
     "current",

@@ -151,10 +151,11 @@ cdef object frame_of(uint32_t location_id):
     return frame
 
 
+include "_core_ring.pxi"
+include "_core_store.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
-include "_core_ring.pxi"
 
 
 # ---------------------------------------------------------------- figures
@@ -208,7 +209,7 @@ def counters():
         "threads_overflowed": p.threads.overflowed,
         "spans_started": p.spans.started,
         "spans_ended": p.spans.ended,
-        "spans_active": p.spans.active,
+        "spans_active": sh_span_table_listed(&p.spans),
         "spans_untracked": p.spans.untracked,
         "spans_replaced": p.spans.replaced,
         "spans_settled": p.spans.settled,
@@ -216,7 +217,7 @@ def counters():
         "labels": the_labels.in_use,
         "labels_overflowed": the_labels.overflowed,
         "hook_lost": sh_hook_lost_count(),
-        "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels),
+        "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels) + (current_log.nbytes if current_log is not None else 0),
         "sampling_ns": sh_the_hook.sampling_ns,
     }
 

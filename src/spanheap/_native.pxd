@@ -66,9 +66,10 @@ cdef extern from "spanheap/span_table.h" nogil:
         int64_t start_ns
         const void *object
         uint32_t name, root
+        bint active
     ctypedef struct sh_span_table:
         sh_span *spans
-        uint32_t active, met_count
+        uint32_t active, met_count, high
         uint64_t started, ended, untracked, replaced, settled, unmet
     enum: SH_SPAN_NONE
     enum: SH_SPAN_UNSAMPLED
@@ -81,7 +82,10 @@ cdef extern from "spanheap/span_table.h" nogil:
         uint32_t name
         bint sampled
     uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start)
-    bint sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name)
+    enum: SH_SPAN_FIRST
+    void sh_span_table_end_slot(sh_span_table *t, uint32_t slot, uint32_t name)
+    bint sh_span_table_is_listed(const sh_span_table *t, const sh_span *s)
+    uint32_t sh_span_table_listed(const sh_span_table *t)
     ctypedef struct sh_span_facts:
         uint64_t trace_high, trace_low, span_id, parent_span_id
         int64_t start_ns
@@ -216,14 +220,43 @@ cdef extern from "spanheap/span_ring.h" nogil:
     void sh_span_ring_clear(sh_span_ring *ring)
     bint sh_span_ring_publish(sh_span_ring *ring, uint32_t stripe, const sh_span_record *record, int64_t now_ns)
     uint32_t sh_span_ring_copy(sh_span_ring *ring, int64_t now_ns, sh_span_record *out, uint64_t *tickets, uint32_t room)
+    uint32_t sh_span_ring_copy_newest(sh_span_ring *ring, int64_t now_ns, uint32_t n, sh_span_record *out, uint64_t *tickets,
+                                      uint32_t room)
     uint32_t sh_span_ring_copy_trace(sh_span_ring *ring, int64_t now_ns, uint64_t trace_high, uint64_t trace_low,
                                      sh_span_record *out, uint64_t *tickets, uint32_t room)
     sh_ring_counts sh_span_ring_count(sh_span_ring *ring, int64_t now_ns)
     bint sh_span_ring_valid(sh_span_ring *ring, int64_t now_ns)
 
 
+cdef extern from "spanheap/span_log.h" nogil:
+    enum: SH_SPAN_FLAG_SAMPLED
+    enum: SH_SPAN_FLAG_ERROR
+    enum: SH_SPAN_FLAG_ROOT
+    enum: SH_SPAN_FLAG_TRACKED
+    enum: SH_SPAN_LOG_ROWS
+    ctypedef struct sh_span_name_row:
+        uint32_t name
+        bint root
+        uint64_t ended, failed
+        int64_t duration_ns
+    ctypedef struct sh_span_log_counts:
+        uint64_t ended_twice, unannounced, names_overflowed
+        sh_span_name_row *rows
+    ctypedef struct sh_span_log:
+        sh_span_ring ring
+        sh_span_log_counts *counts
+    bint sh_span_log_init(sh_span_log *log, uint32_t capacity, int64_t ttl_ns, int64_t epoch_ns, void *memory)
+    void sh_span_log_fini(sh_span_log *log)
+    void sh_span_log_forked(sh_span_log *log)
+    bint sh_span_log_wiped_on_fork(const sh_span_log *log)
+    void sh_span_log_publish(sh_span_log *log, const sh_span_record *record, int64_t now_ns)
+    size_t sh_span_log_memory(const sh_span_log *log)
+    bint sh_span_log_valid(sh_span_log *log, int64_t now_ns)
+
+
 cdef extern from "spanheap/platform.h" nogil:
     int64_t sh_clock_ns(int id)
+    enum: CLOCK_REALTIME_COARSE   # of time.h
     void *sh_pages_map(size_t bytes)
 
 
@@ -245,6 +278,7 @@ cdef extern from "alloc_hook.h":
         uint64_t without_thread_state, muted, pending_overflow, sampling_ns
         sh_label_table labels
         sh_profile profile
+        sh_span_log *log
     sh_hook sh_the_hook
     void sh_hook_settle_with_gil(uint32_t span)
     bint sh_hook_has_pending()

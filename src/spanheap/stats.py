@@ -49,6 +49,12 @@ class Stats:
     provider, or ended but still current."""
     spans_unmet: int
     """Of those, not asked for want of room: "<unsampled>" or "<untracked>"."""
+    spans_ended_twice: int
+    """Ended again after their end: not published again."""
+    spans_unannounced: int
+    """Ended without their start having been seen: before the session, or beyond span_capacity."""
+    span_names_overflowed: int
+    """Spans that `by_name()` has under "<other>" for want of room."""
     labels: int
     """Sets of labels in use."""
     labels_overflowed: int

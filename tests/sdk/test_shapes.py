@@ -27,7 +27,8 @@ class Recorder(SpanProcessor):
     def note(self, when: str, span: ReadableSpan) -> None:
         """Keep the private fields and the public properties, as they are now."""
         private = tuple(getattr(span, name) for name in sdk.SPAN_FIELDS)
-        self.seen.append((when, private, (span.context, span.parent, span.name)))
+        self.seen.append((when, private, (span.context, span.parent, span.name,
+                                         span.start_time, span.end_time, span.status)))
 
     def on_start(self, span: Span, parent_context: context.Context | None = None) -> None:
         """See SpanProcessor."""
@@ -100,7 +101,8 @@ def test_the_fields_of_a_span_are_its_properties(provider: TracerProvider, recor
     ]
     for _, private, public in recorder.seen:
         assert all(a is b for a, b in zip(private, public, strict=True))
-        assert len(private) == len(sdk.SPAN_FIELDS) == 3
+        assert len(private) == len(sdk.SPAN_FIELDS) == 6
+        assert getattr(private[5], sdk.STATUS_CODE) is public[5].status_code
 
 
 def test_a_span_context_is_a_tuple_in_a_known_order(provider: TracerProvider) -> None:

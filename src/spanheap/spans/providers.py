@@ -13,7 +13,7 @@ from typing import Any
 from spanheap import _core
 from spanheap.spans import attribution, sdk
 
-_core.bind_span_fields(*sdk.SPAN_FIELDS)
+_core.bind_span_fields(*sdk.SPAN_FIELDS, sdk.STATUS_CODE)
 
 _attached: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 _processors: weakref.WeakSet[_core.SpanProcessor] = weakref.WeakSet()
