@@ -1,5 +1,10 @@
 #include "spanheap/active_slots.h"
 
+/* ThreadSanitizer ignores fences; all that is shared is atomic. */
+#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+
 enum { EMPTY = 0, BUSY = 1, HOLDS = 2, STATE = 3 };
 
 bool sh_active_slots_init(sh_active_slots *a, sh_active_slot *slots, uint32_t capacity) {

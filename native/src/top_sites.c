@@ -2,6 +2,11 @@
 
 #include <zlib.h>
 
+/* ThreadSanitizer ignores fences; readers are other processes, or see atomics. */
+#if defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wtsan"
+#endif
+
 enum {
     ROW_BITS = 13, ROWS = 1 << ROW_BITS,        /* stack and span names: 8,192 samples have fewer */
     SPAN_BITS = 10, SPAN_ROWS = 1 << SPAN_BITS,

@@ -13,6 +13,12 @@ static const sh_recorder_options OPTIONS = {
     .ring = { .capacity = 1, .stripes = 1 }, .active_capacity = 1, .name_capacity = 1, .name_bytes = 1, .stack_capacity = 1,
 };
 static sh_recorder recorder;
+/* Sanitizers have handlers of their own, which exit. */
+const char *__asan_default_options(void);
+const char *__asan_default_options(void) { return "handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0"; }
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void) { return __asan_default_options(); }
+
 static int chained[2];   /* a pipe: who handled it */
 
 static const sh_recorder_end_mark *mark(void) {
@@ -28,7 +34,7 @@ static void others_handler(int number) {
 
 static void fault(int number) {
     if (number == SIGABRT) abort();
-    if (number == SIGSEGV) *(volatile int *)(uintptr_t)(number - SIGSEGV) = 1;
+    if (number == SIGSEGV) *(volatile int *)(uintptr_t)(number - SIGSEGV + 64) = 1;
     raise(number);
 }
 

@@ -6,7 +6,7 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
-from posix.time cimport CLOCK_REALTIME
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME
 
 from spanheap._native cimport *
 
@@ -153,6 +153,7 @@ cdef object frame_of(uint32_t location_id):
 
 include "_core_ring.pxi"
 include "_core_store.pxi"
+include "_core_recorder.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
