@@ -5,7 +5,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from spanheap.snapshot.row import Row
+from spanheap.snapshot.row import Frame, Row
 from spanheap.spans.counts import SpanCounts
 from spanheap.spans.record import SpanRecord
 
@@ -90,6 +90,37 @@ class SpanLog:
     @property
     def nbytes(self) -> int: ...
     def valid(self) -> bool: ...
+
+class Recorder:
+    def __new__(cls, span_capacity: int, ttl: float, sample_interval: float, tick_s: float) -> Recorder: ...
+    @property
+    def ring_memory(self) -> int: ...
+    @property
+    def nbytes(self) -> int: ...
+    @property
+    def attached(self) -> bool: ...
+    def attach(
+        self,
+        fd: int,
+        log: SpanLog,
+        boot_id: bytes,
+        pid: int,
+        pid_namespace: int,
+        process_start: int,
+        program: bytes,
+        service: bytes,
+        python: bytes,
+        spanheap: bytes,
+    ) -> int: ...
+    def detach(self) -> bool: ...
+    def write(self, resident_bytes: int, used_bytes: int, limit_bytes: int) -> None: ...
+    def end(self, exception: bytes | None = None) -> None: ...
+    def valid(self) -> bool: ...
+
+class PprofWriter:
+    def __new__(cls, fd: int, comments: list[str], time_ns: int, duration_ns: int, period: int) -> PprofWriter: ...
+    def add(self, stack: tuple[Frame, ...], size: int, objects: int, labels: dict[str, str]) -> None: ...
+    def finish(self) -> int: ...
 
 class Capture:
     @property
