@@ -45,12 +45,14 @@ def build_parser() -> argparse.ArgumentParser:
 
     recover = commands.add_parser(
         "recover", help="what a process was doing when it died, from its flight recorder",
-        description="Prints what is in the file of a flight recorder (spanheap.profile(recorder=FILE)): when and how the process "
-                    "ended as far as that can be known, its memory, its active spans, and what the memory was allocated for. Also of a "
-                    "process that is running.")
-    recover.add_argument("file", type=pathlib.Path, metavar="FILE", help="the recorder file; PATH.1 is that of the process before")
+        description="Prints what is in the file of a flight recorder (spanheap.profile(recorder=FILE)): when and how the "
+                    "process ended as far as that can be known, its memory, its active spans, and what the memory was "
+                    "allocated for. Also of a process that is running.")
+    recover.add_argument("file", type=pathlib.Path, metavar="FILE",
+                         help="the recorder file; FILE.1 is that of the process before")
     recover.add_argument("--json", action="store_true", help="print everything as JSON")
-    recover.add_argument("--pprof", type=pathlib.Path, metavar="OUT", help="also write the live memory to OUT, for `go tool pprof`")
+    recover.add_argument("--pprof", type=pathlib.Path, metavar="OUT",
+                         help="also write the live memory to OUT, for `go tool pprof`")
     recover.set_defaults(run=run_recover)
     return parser
 

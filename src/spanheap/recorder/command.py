@@ -20,11 +20,19 @@ def recover(path: Path, *, as_json: bool, pprof_path: Path | None) -> int:
     if pprof_path is not None:
         pprof.write(recording, death, pprof_path)
     if as_json:
-        json.dump(render.document(recording, death), sys.stdout, indent=1, allow_nan=False)
-        print()
+        _print(json.dumps(render.document(recording, death), indent=1, allow_nan=False))
     else:
-        print(render.text(recording, death).encode(sys.stdout.encoding or "utf-8", "replace").decode(sys.stdout.encoding or "utf-8"))
+        _print(render.text(recording, death))
     return 0
+
+
+def _print(text: str) -> None:
+    """What the terminal's encoding does not have becomes question marks; who stops reading (`| head`) is not an error."""
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "replace").decode(encoding), flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())   # or the interpreter complains when it flushes it
 
 
 def examine(path: str | os.PathLike[str]) -> tuple[Recording, Death]:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from spanheap.recorder import layout
 from spanheap.recorder.recording import Point, Recording
 
-# Of the limit. The kernel kills at 100 %, but a point is up to one tick old by then, and what is used falls and rises by some
-# percent when pages are reclaimed on the way up.
+# Of the limit. The kernel kills at 100 %, but a point is up to one tick old by then, and what is used falls and rises by
+# some percent when pages are reclaimed on the way up.
 NEAR_LIMIT = 0.9
 # A growth that began this long ago counts for what the next tick would have brought.
 _GROWTH_POINTS = 5
@@ -60,7 +60,7 @@ def judge(recording: Recording, writer: Writer) -> Death:
     """How the process of this recording ended."""
     ends, time = recording.ends, recording.last_sign
     if writer.locked:
-        return Death(Kind.RUNNING, time, f"running, as process {recording.identity.pid}")
+        return Death(Kind.RUNNING, time, "is running")
     if (end := ends.get(layout.SIGNAL)) and not _survived(recording, end.time):
         return Death(Kind.SIGNAL, end.time, f"ended by {_signal_name(end.code)}")
     if end := ends.get(layout.EXCEPTION):
@@ -69,14 +69,14 @@ def judge(recording: Recording, writer: Writer) -> Death:
         still = "; the process runs on" if writer.running else ""
         return Death(Kind.CLEAN, end.time, f"ended cleanly: the session was shut down{still}")
     if writer.running:
-        return Death(Kind.RUNNING, time, f"running, as process {recording.identity.pid}, and not recording into this file: a copy")
+        return Death(Kind.RUNNING, time, "is running, and not recording into this file: it is a copy")
     if recording.points and (text := _at_limit(recording)):
         return Death(Kind.LIMIT, time, text)
     if writer.boot_id and recording.identity.boot_id != writer.boot_id:
-        return Death(Kind.REBOOT, time, "ended without a sign, and this machine has been started since, or is another one: "
-                                        "it went down with the machine, or was killed")
-    return Death(Kind.KILLED, time, f"killed without a sign{_memory(recording.points)}: by SIGKILL, by the OOM killer, by a signal "
-                                    "that has no handler such as SIGTERM, or by os._exit()")
+        return Death(Kind.REBOOT, time, "ended without a sign of it, and this machine has been started since, or is another "
+                                        "one: it went down with the machine, or was killed")
+    return Death(Kind.KILLED, time, f"killed{_memory(recording.points)}, without a sign of how: SIGKILL, the OOM killer, a "
+                                    "signal without a handler such as SIGTERM, or os._exit()")
 
 
 def _survived(recording: Recording, time: float) -> bool:
@@ -99,8 +99,8 @@ def _at_limit(recording: Recording) -> str:
     rate = growth(recording.points[-_GROWTH_POINTS:])
     ahead = last.used_bytes + rate * 2 * max(1.0, recording.identity.tick)
     if last.limit_bytes and rate > 0 and ahead >= NEAR_LIMIT * last.limit_bytes:
-        return (f"killed at {last.share:.0%} of the memory limit{_used(last)} and growing by {rate / 2**20:,.0f} MiB/s, which "
-                "reaches it before the next point: most likely by the OOM killer")
+        return (f"killed at {last.share:.0%} of the memory limit{_used(last)} and growing by {rate / 2**20:,.0f} MiB/s, "
+                "which reaches it before the next point: most likely by the OOM killer")
     return ""
 
 
@@ -108,7 +108,7 @@ def growth(points: list[Point]) -> float:
     """Bytes a second of what is used of the limit (without one: of resident memory) over these points."""
     if len(points) < 2 or points[-1].time <= points[0].time:
         return 0.0
-    first, last = ((point.used_bytes if point.limit_bytes else point.resident_bytes) for point in (points[0], points[-1]))
+    first, last = ((p.used_bytes if p.limit_bytes else p.resident_bytes) for p in (points[0], points[-1]))
     return (last - first) / (points[-1].time - points[0].time)
 
 

@@ -23,11 +23,13 @@ HEADER_CHECK = HEADER.size + SECTIONS * SECTION.size + 4
 END = struct.Struct("<IiqqI224sI")               # kind + 1, code, realtime, monotonic, length, text, check
 POINT = struct.Struct("<QqQQQdIIII")             # number, realtime, resident, used, limit, live, active, samples, -, check
 NAME = struct.Struct("<IIII")                    # offset, length, check, id + 1
-ACTIVE_SLOT = struct.Struct("<8Q")               # seq, trace (2), span, parent, start, name | root << 32, flags | check << 32
+ACTIVE_SLOT = struct.Struct("<8Q")               # seq, trace (2), span, parent, start, name | root name, flags | check
 RING_SLOT = struct.Struct("<8Q")
 RING_STRIPE = struct.Struct("<Q56x5Q24x")        # head | skipped, overwritten, expired, dropped, refused
-TOP = struct.Struct("<QqdddQIIII")               # number, realtime, live (bytes, objects), interval, samples, sites, spans, -, check
-SITE = struct.Struct("<QddIIII96s372sI")         # number, bytes, objects, samples, depth, frames, names, names, frames, check
+# number, realtime, live bytes, live objects, interval, samples, sites, spans, -, check
+TOP = struct.Struct("<QqdddQIIII")
+# number, bytes, objects, samples, depth, count of frames, count of names, names, frames, check
+SITE = struct.Struct("<QddIIII96s372sI")
 SITE_NAME = struct.Struct("<IIIId")              # name, root name, samples, -, bytes
 SITE_FRAME = struct.Struct("<III")               # function, file, line
 SPAN = struct.Struct("<QddIIII")                 # number, bytes, objects, samples, name, root name, check

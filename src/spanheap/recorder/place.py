@@ -1,8 +1,8 @@
 """Where a recorder file is, whose it is, and what becomes of the one that is there already.
 
-A path is claimed by a lock on the file behind it, which the kernel takes back from a process that ends in whatever way. What is
-there and not locked is a predecessor's: it is renamed to PATH.1 (what is there to PATH.2, and so on: KEPT of them), so that a
-file, once somebody's, is never written by another. What is no recorder file is not touched.
+A path is claimed by a lock on the file behind it, which the kernel takes back from a process that ends in whatever way.
+What is there and not locked is a predecessor's: it is renamed to PATH.1 (what is there to PATH.2, and so on: KEPT of them),
+so that a file, once somebody's, is never written by another. What is no recorder file is not touched.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from spanheap.errors import RecorderError
 from spanheap.recorder import layout
 
-KEPT = 3            # predecessors of one path: a service that dies at every start leaves its first deaths no longer than that
+KEPT = 3            # predecessors of one path
 KEPT_SIBLINGS = 8   # dead files of other processes, where {pid} in the path gives each its own
 _ATTEMPTS = 20      # a reader that looks whether the file is locked has it locked for some microseconds
 _PAUSE_S = 0.005
@@ -57,7 +57,7 @@ def claim(path: str) -> tuple[int, str | None]:
         os.close(fd)   # and with it the lock
         if what == "moved":
             time.sleep(_PAUSE_S)
-    raise RecorderError(f"no flight recorder: {path} is being replaced by others all the time; give each process a path of its own")
+    raise RecorderError(f"no flight recorder: {path} is being replaced by others all the time; put {{pid}} into the path")
 
 
 def _take(fd: int, path: str) -> str:
@@ -117,8 +117,8 @@ def _rotate(path: str) -> str:
             finally:
                 os.close(fd)
             if not ours:
-                raise RecorderError(f"no flight recorder: {name} is in the way of the last process's file and is not a recorder "
-                                    "file; move it away, or pass another path")
+                raise RecorderError(f"no flight recorder: {name} is in the way of the last process's file and is not a "
+                                    "recorder file; move it away, or pass another path")
     for older, newer in zip(names[:0:-1], names[-2::-1], strict=True):
         with contextlib.suppress(FileNotFoundError):
             os.rename(newer, older)
@@ -172,5 +172,5 @@ def remove(path: str) -> None:
 
 def _failed(path: str, error: OSError) -> RecorderError:
     if error.errno == errno.ELOOP:
-        return RecorderError(f"no flight recorder: {path} is a symbolic link, which is not followed; pass the path of the file")
+        return RecorderError(f"no flight recorder: {path} is a symbolic link, which is not followed; pass the file's path")
     return RecorderError(f"no flight recorder: {path} cannot be made: {error.strerror}")

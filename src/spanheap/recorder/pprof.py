@@ -38,14 +38,15 @@ def write(recording: Recording, death: Death, path: Path) -> None:
 def _write(recording: Recording, death: Death, fd: int) -> int:
     who = recording.identity
     facts = {
-        "service.name": who.service, "process.pid": who.pid, "reason": "recovered", "end": death.text, "program": who.program,
+        "service.name": who.service, "process.pid": who.pid, "program": who.program,
+        "reason": "recovered", "end": death.text,
         "live_bytes": round(recording.live_bytes), "samples": recording.live_samples,
         "rss_bytes": recording.points[-1].resident_bytes if recording.points else "unknown",
         "active_spans": len(recording.active), "spanheap.version": who.spanheap,
     }
     comments = [f"{key}={' '.join(str(value).split())}" for key, value in facts.items() if value != ""]
     duration = recording.sites_time - who.started
-    writer = _core.PprofWriter(fd, comments, _ns(recording.sites_time), max(0, _ns(duration)), _whole(recording.interval))
+    writer = _core.PprofWriter(fd, comments, _ns(recording.sites_time), _ns(duration), _whole(recording.interval))
     known_bytes = known_objects = 0.0
     for site in recording.sites:
         known_bytes += site.live_bytes

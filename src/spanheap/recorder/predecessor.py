@@ -77,7 +77,7 @@ def _of_file(fd: int, path: str) -> PredecessorDeath | None:
 
 
 def _mark_reported(fd: int) -> None:
-    """An end of the kind REPORTED, at its place. In a file too short for that, nothing: it is not reported again from PATH.1."""
+    """An end of the kind REPORTED, at its place; not in a file that is too short for that."""
     at = layout.PAGE + layout.REPORTED * layout.END.size
     if os.fstat(fd).st_size >= at + layout.END.size:
         mark = layout.END.pack(layout.REPORTED + 1, 0, time.time_ns(), time.monotonic_ns(), 0, b"", 0)[:-4]

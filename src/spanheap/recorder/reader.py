@@ -107,8 +107,8 @@ class _Parser:
                     self._count("header")
                 return header
         if self._data.startswith(layout.MAGIC):
-            raise CorruptFile(f"{self._name}: neither of its two headers is whole: the process ended while it made the file, "
-                              "or both are damaged")
+            raise CorruptFile(f"{self._name}: neither of its two headers is whole: the process ended while it made the "
+                              "file, or both are damaged")
         raise CorruptFile(f"{self._name}: not a recorder file: it does not begin with {layout.MAGIC.decode()}, "
                           "and no copy of a header is at its end")
 
@@ -213,7 +213,8 @@ class _Parser:
                 continue
             yield ActiveSpan(
                 f"{words[1]:016x}{words[2]:016x}", f"{words[3]:016x}", f"{words[4]:016x}" if words[4] else "",
-                self._name_of(words[6] & 0xFFFFFFFF), self._name_of(words[6] >> 32), _signed(words[5]) / 1e9, bool(words[7] & 1),
+                self._name_of(words[6] & 0xFFFFFFFF), self._name_of(words[6] >> 32), _signed(words[5]) / 1e9,
+                bool(words[7] & 1),
             )
 
     def _ended(self) -> tuple[list[EndedSpan], RingCounts]:

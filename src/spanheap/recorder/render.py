@@ -63,7 +63,8 @@ def _head(recording: Recording, death: Death) -> Iterator[str]:
     service = f", service {_shown(who.service)}" if who.service else ""
     yield f"{_shown(who.program) or 'a process'} (pid {who.pid}{service}) {death.text}"
     yield f"  recorded   {_date(who.started)} to {_date(death.time)}, {_duration(death.time - who.started)}"
-    yield f"  by         spanheap {_shown(who.spanheap)}, Python {_shown(who.python)}, one sample in {_size(who.sample_interval)}"
+    yield (f"  by         spanheap {_shown(who.spanheap)}, Python {_shown(who.python)}, "
+           f"one sample in {_size(who.sample_interval)}")
 
 
 def _curve(recording: Recording, death: Death) -> Iterator[str]:
@@ -77,11 +78,12 @@ def _curve(recording: Recording, death: Death) -> Iterator[str]:
     yield f"  {'before the end':>14} {'resident':>10} {'live':>10} {'spans':>6}   of the limit"
     most = max(max(point.resident_bytes, point.limit_bytes) for point in points) or 1
     for point in _chosen(points):
-        filled = round(_BAR * min(1.0, (point.used_bytes if point.limit_bytes else point.resident_bytes) / (point.limit_bytes or most)))
+        used = point.used_bytes / point.limit_bytes if point.limit_bytes else point.resident_bytes / most
+        filled = round(_BAR * min(1.0, used))
         share = f"{point.share:4.0%} of {_size(point.limit_bytes)}" if point.limit_bytes else "no limit"
         bar = "#" * filled + "." * (_BAR - filled)
-        yield (f"  {_duration(max(0.0, death.time - point.time)):>14} {_size(point.resident_bytes):>10} {_size(point.live_bytes):>10} "
-               f"{point.active_spans:>6,}   {bar} {share}")
+        yield (f"  {_duration(death.time - point.time):>14} {_size(point.resident_bytes):>10} "
+               f"{_size(point.live_bytes):>10} {point.active_spans:>6,}   {bar} {share}")
 
 
 def _chosen(points: list[Point]) -> list[Point]:
@@ -98,7 +100,7 @@ def _active(recording: Recording, death: Death) -> Iterator[str]:
     yield ""
     yield f"Active spans ({len(spans):,}" + (f", the {ROWS} oldest)" if len(spans) > ROWS else ")")
     for span in spans[:ROWS]:
-        yield f"  {_duration(max(0.0, death.time - span.start)):>10}  {_named(span)}  trace {span.trace_id} span {span.span_id}"
+        yield f"  {_duration(death.time - span.start):>10}  {_named(span)}  trace {span.trace_id} span {span.span_id}"
 
 
 def _sites(recording: Recording, death: Death) -> Iterator[str]:
@@ -106,13 +108,24 @@ def _sites(recording: Recording, death: Death) -> Iterator[str]:
     if not recording.sites_time:
         yield "Live memory: not recorded before the end"
         return
-    age = _duration(max(0.0, death.time - recording.sites_time))
-    yield f"Live memory by line ({_size(recording.live_bytes)} estimated from {recording.live_samples:,} samples, {age} before the end)"
-    for site in recording.sites[:ROWS]:
-        frame = application_frame(site.stack)
-        yield f"  {_size(site.live_bytes):>10}  {_share(site.live_bytes, recording.live_bytes)}  {_shown(str(frame or '<unknown stack>'))}"
-        for span in site.spans[:2]:
-            yield f"  {'':>10}        {_share(span.live_bytes, site.live_bytes)} for {_named(span)}"
+    yield (f"Live memory by line ({_size(recording.live_bytes)} estimated from {recording.live_samples:,} samples, "
+           f"{_duration(death.time - recording.sites_time)} before the end)")
+    for line, (live, spans) in _lines(recording.sites)[:ROWS]:
+        yield f"  {_size(live):>10}  {_share(live, recording.live_bytes)}  {_shown(line)}"
+        for name, part in sorted(spans.items(), key=lambda item: -item[1])[:2]:
+            yield f"  {'':>10}  {_share(part, live):>6}    for {name}"
+
+
+def _lines(sites: list[Site]) -> list[tuple[str, tuple[float, dict[str, float]]]]:
+    """The sites by line of the application's own code, largest first: its live bytes, and those by span."""
+    lines: dict[str, tuple[float, dict[str, float]]] = {}
+    for site in sites:
+        line = str(application_frame(site.stack) or "<unknown stack>")
+        live, spans = lines.get(line, (0.0, {}))
+        for span in site.spans:
+            spans[_named(span)] = spans.get(_named(span), 0.0) + span.live_bytes
+        lines[line] = (live + site.live_bytes, spans)
+    return sorted(lines.items(), key=lambda item: -item[1][0])
 
 
 def _spans(recording: Recording, death: Death) -> Iterator[str]:
@@ -127,10 +140,12 @@ def _ended(recording: Recording, death: Death) -> Iterator[str]:
     yield ""
     yield (f"Ended spans ({counts.produced:,} ended, {counts.retained:,} kept"
            + (f", the last {ROWS})" if len(spans) > ROWS else ")"))
+    if spans:
+        yield f"  {'before the end':>14} {'took':>12}"
     for span in spans[-ROWS:]:
-        ago = _duration(max(0.0, death.time - span.start - span.duration))
         error = "  ERROR" if span.flags & 2 else ""
-        yield f"  {ago:>10} before  {span.duration * 1e3:>10,.1f} ms  {_shown(span.name)}  trace {span.trace_id}{error}"
+        yield (f"  {_duration(death.time - span.start - span.duration):>14} {span.duration * 1e3:>9,.1f} ms  "
+               f"{_shown(span.name)}  trace {span.trace_id}{error}")
 
 
 def _left_out(recording: Recording, death: Death) -> Iterator[str]:

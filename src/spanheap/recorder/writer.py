@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 
 from spanheap import _core, memory_limit, process
@@ -19,7 +18,9 @@ _TEXT = 64           # bytes of a text in the header
 class FlightRecorder:
     """Records into one file, from open() to close(). Not thread-safe: the session's tick and shutdown take turns."""
 
-    def __init__(self, path: str, *, span_capacity: int, span_ttl: float, sample_interval: int, tick: float | None) -> None:
+    def __init__(
+        self, path: str, *, span_capacity: int, span_ttl: float, sample_interval: int, tick: float | None
+    ) -> None:
         self._pattern = path
         self.memory = _core.Recorder(span_capacity, span_ttl, float(sample_interval), tick or 0.0)
         self._fd: int | None = None
@@ -33,25 +34,28 @@ class FlightRecorder:
         self.deaths: list[PredecessorDeath] = []
 
     def open(self, log: _core.SpanLog, service: str) -> None:
-        """Claim the file and record into it, with what is in memory by now. Raises RecorderError: then nothing is recorded."""
+        """Claim the file and record into it, with what is in memory by now. RecorderError: nothing is recorded."""
         self.is_orphaned = False
         path = os.path.abspath(place.filled_in(self._pattern))
         fd, kept = place.claim(path)
         try:
             error = self.memory.attach(
-                fd, log, bytes.fromhex(machine.boot_id()), os.getpid(), machine.pid_namespace(), machine.process_start("self"),
+                fd, log, bytes.fromhex(machine.boot_id()), os.getpid(), machine.pid_namespace(),
+                machine.process_start("self"),
                 _cut(os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "python"), _cut(service),
-                _cut(platform.python_version()), _cut(__version__),
+                _cut(sys.version.partition(" ")[0]), _cut(__version__),
             )
             if error:
-                raise RecorderError(f"no flight recorder: {path} cannot get its {self.memory.nbytes:,} bytes: {os.strerror(error)}")
+                raise RecorderError(f"no flight recorder: {path} cannot get its {self.memory.nbytes:,} bytes: "
+                                    f"{os.strerror(error)}")
         except BaseException:
             _discard(fd, path)
             raise
         self._fd, self._log, self.path = fd, log, path
         self.write()   # a process that ends within its first tick has left a point
         found = [] if kept is None else [predecessor.of_path(kept)]
-        self.deaths = [death for death in (*found, *predecessor.of_siblings(os.path.abspath(self._pattern))) if death is not None]
+        found += predecessor.of_siblings(os.path.abspath(self._pattern))
+        self.deaths = [death for death in found if death is not None]
         for death in self.deaths:
             predecessor.report(death)
 
@@ -72,7 +76,8 @@ class FlightRecorder:
         if self._fd is None:
             return
         self.write()
-        self.memory.end(None if exception is None else f"{exception.__module__}.{exception.__qualname__}".encode("utf-8", "replace"))
+        name = "" if exception is None else f"{exception.__module__}.{exception.__qualname__}".removeprefix("builtins.")
+        self.memory.end(name.encode("utf-8", "replace") if name else None)
         if self.memory.detach():   # else it is in use still, and stays locked
             os.close(self._fd)
             self._fd = None
