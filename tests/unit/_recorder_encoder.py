@@ -38,10 +38,10 @@ class Encoder:
         self.name("<other>")
         self.header()
 
-    def header(self, *, boot_id: bytes = b"B" * 16, pid: int = 7, namespace: int = 1, start: int = 99, realtime: int = 10**18,
-               tick: int = 10**9, program: str = "app.py", service: str = "orders", version: int = 1) -> None:
+    def header(self, *, boot_id: bytes = b"B" * 16, pid: int = 7, start: int = 99, tick: int = 10**9,
+               program: str = "app.py", service: str = "orders", version: int = 1) -> None:
         """Both of them."""
-        content = struct.pack("<8sIIQ16sQQQqq", b"SHAP_REC", version, 7, len(self.data), boot_id, pid, namespace, start, realtime, 0)
+        content = struct.pack("<8sIIQ16sQQQqq", b"SHAP_REC", version, 7, len(self.data), boot_id, pid, 1, start, 10**18, 0)
         for text in (program, service, "3.11.0", "0.1.0"):
             content += text.encode().ljust(64, b"\0")
         content += struct.pack("<dqIIIIqq", 4096.0, tick, self.capacity, self.stripes, 0, 0, 300 * 10**9, 0)
@@ -91,16 +91,17 @@ class Encoder:
                start: int = 10**18, duration: int = 10**6, name: str = "GET /", thread: int = 3, flags: int = 1) -> int:
         per_stripe = -(-self.capacity // self.stripes)
         slots = self.capacity // self.stripes + (stripe < self.capacity % self.stripes)
-        words = [2 * ticket + 2 if seq is None else seq, trace >> 64, trace & _MASK, span, parent, start, duration | flags << 48,
-                 self.name(name) | thread << 20]
+        words = [2 * ticket + 2 if seq is None else seq, trace >> 64, trace & _MASK, span, parent, start,
+                 duration | flags << 48, self.name(name) | thread << 20]
         at = self.stripes * 128 + (stripe * per_stripe + ticket % slots) * 64
         return self.put(RING, at, struct.pack("<8Q", *words))
 
     def site(self, place: int, number: int, size: float, *, spans: Sequence[tuple[str, str, float]] = (),
              frames: Sequence[tuple[str, str, int]] = (), buffer: int = 0, objects: float = 10.0) -> int:
         names = b"".join(struct.pack("<IIIId", self.name(a), self.name(b), 1, 0, part) for a, b, part in spans)
-        stack = b"".join(struct.pack("<III", self.name(a) if a else 0, self.name(b) if b else 0, line) for a, b, line in frames)
-        content = struct.pack("<QddIIII96s372s", number, size, objects, 2, len(frames), len(frames), len(spans), names, stack)
+        stack = b"".join(struct.pack("<III", self.name(a), self.name(b), line) for a, b, line in frames)
+        head = struct.pack("<QddIIII", number, size, objects, 2, len(frames), len(frames), len(spans))
+        content = head + names.ljust(96, b"\0") + stack.ljust(372, b"\0")
         return self._put_in_buffer(buffer, 64 + place * 512, sealed(content))
 
     def span(self, place: int, number: int, size: float, name: str, root: str, *, buffer: int = 0) -> int:
@@ -128,7 +129,8 @@ def example() -> Encoder:
     for ticket in range(3):
         file.record(ticket, span=10 + ticket, start=10**18 + ticket, name=f"op-{ticket}")
     frames = [("get_order", "/app/orders.py", 12), ("run", "/usr/lib/python3.11/threading.py", 5), ("", "", 0)]
-    file.site(0, 1, 700_000.0, spans=[("db", "GET /orders", 600_000.0), ("GET /orders", "GET /orders", 50_000.0)], frames=frames)
+    spans = [("db", "GET /orders", 600_000.0), ("GET /orders", "GET /orders", 50_000.0)]
+    file.site(0, 1, 700_000.0, spans=spans, frames=frames)
     file.site(1, 1, 100_000.0, frames=[("main", "/app/main.py", 1)])
     file.span(0, 1, 600_000.0, "db", "GET /orders")
     file.top(1, 2, 1)

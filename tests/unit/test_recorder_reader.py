@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import struct
@@ -38,7 +39,8 @@ def test_everything_comes_back() -> None:
     job, get = found.active
     assert (job.trace_id, job.span_id, job.parent_id) == (f"{1:016x}{2:016x}", f"{3:016x}", f"{9:016x}")
     assert (job.name, job.root_name, get.name, get.parent_id, get.sampled) == ("job", "worker", "GET /orders", "", True)
-    assert [(span.name, span.ticket, span.thread, span.flags) for span in found.ended] == [(f"op-{n}", n, 3, 1) for n in range(3)]
+    ended = [(span.name, span.ticket, span.thread, span.flags) for span in found.ended]
+    assert ended == [(f"op-{n}", n, 3, 1) for n in range(3)]
     assert found.ended[0].duration == pytest.approx(0.001)
     assert found.counts == RingCounts(3, 3, 0, 0, 0, 0, 0)
     first, second = found.sites
@@ -120,7 +122,7 @@ def test_a_name_beyond_the_file_is_no_name(words: tuple[int, int, int, int]) -> 
 
 
 def test_of_two_writings_the_last_whole_one_counts() -> None:
-    """A process that dies while it writes the sites leaves those of a tick before; slots of another writing are not taken."""
+    """A process that dies while it writes sites leaves those of a tick before; slots of another writing are not taken."""
     file = example()
     file.site(0, 2, 5.0, buffer=1)
     file.top(2, 1, 0, live=5.0, buffer=1)
@@ -171,12 +173,14 @@ def test_a_damaged_header_is_replaced_by_the_one_at_the_end(where: int) -> None:
     found = read(file)
     assert found.damaged == {"header": 1} and found.active == whole.active and found.points == whole.points
     file.data[len(file.data) - PAGE + where] ^= 1
-    with pytest.raises(CorruptFile, match="FILE: (neither of its two headers|not a recorder file)"):
+    with pytest.raises(CorruptFile, match=r"FILE: (neither of its two headers|not a recorder file)"):
         read(file)
 
 
-@pytest.mark.parametrize("content", [b"", b"SHAP", b"SHAP_REC", b"\x1f\x8b" + bytes(100_000), bytes(8192), b"SHAP_REC" + bytes(8192)],
-                         ids=range(6))
+NO_RECORDERS = (b"", b"SHAP", b"SHAP_REC", b"\x1f\x8b" + bytes(100_000), bytes(8192), b"SHAP_REC" + bytes(8192))
+
+
+@pytest.mark.parametrize("content", NO_RECORDERS, ids=range(len(NO_RECORDERS)))
 def test_what_is_no_recorder_file_is_refused(content: bytes) -> None:
     """With CorruptFile, whatever it is."""
     with pytest.raises(CorruptFile, match="FILE: "):
@@ -238,10 +242,8 @@ def test_random_damage_raises_nothing_else() -> None:
         data = bytearray(whole)
         for _ in range(rng.choice((1, 10, 1000))):
             data[rng.randrange(len(data))] = rng.randrange(256)
-        try:
+        with contextlib.suppress(SpanheapError):
             read(bytes(data[: rng.choice((len(data), rng.randrange(len(data))))]))
-        except SpanheapError:
-            pass
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:

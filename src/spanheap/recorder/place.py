@@ -108,7 +108,7 @@ def is_ours(fd: int) -> bool:
 
 def _rotate(path: str) -> str:
     """Rename the predecessor's file. None of those that make room for it may be somebody else's."""
-    names = [path, *(f"{path}.{n}" for n in range(1, KEPT + 1))]
+    names = [path, *predecessors(path)]
     for name in names[1:]:
         with contextlib.suppress(FileNotFoundError):
             fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -123,6 +123,11 @@ def _rotate(path: str) -> str:
         with contextlib.suppress(FileNotFoundError):
             os.rename(newer, older)
     return names[1]
+
+
+def predecessors(path: str) -> list[str]:
+    """Where the files of earlier processes of this path are kept, newest first."""
+    return [f"{path}.{n}" for n in range(1, KEPT + 1)]
 
 
 def siblings(pattern: str) -> list[str]:
@@ -163,7 +168,7 @@ def locked(path: str) -> Iterator[int | None]:
 
 def remove(path: str) -> None:
     """A dead process's file, with those that it kept."""
-    for name in (path, *(f"{path}.{n}" for n in range(1, KEPT + 1))):
+    for name in (path, *predecessors(path)):
         with locked(name) as fd:
             if fd is not None:
                 with contextlib.suppress(OSError):

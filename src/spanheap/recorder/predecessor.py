@@ -31,10 +31,14 @@ class PredecessorDeath(NamedTuple):
     text: str
 
 
-def of_path(path: str) -> PredecessorDeath | None:
-    """The death that this file, which nobody records into, tells of; None when it has been reported or was none."""
+def of_path(path: str, *, new: bool) -> PredecessorDeath | None:
+    """The death that this file, which nobody records into, tells of; None when it has been reported or was none.
+
+    new: nobody can have looked at it before."""
     with place.locked(path) as fd:
-        return None if fd is None else _of_file(fd, path)
+        if fd is None or not (new or _can_be_marked(fd)):
+            return None
+        return _of_file(fd, path)
 
 
 def of_siblings(pattern: str) -> list[PredecessorDeath]:
@@ -61,14 +65,21 @@ def report(death: PredecessorDeath) -> None:
                    death.pid, death.text, ended, death.path)
 
 
+_MARK_AT = layout.PAGE + layout.REPORTED * layout.END.size
+
+
+def _can_be_marked(fd: int) -> bool:
+    return os.fstat(fd).st_size >= _MARK_AT + layout.END.size
+
+
 def _of_file(fd: int, path: str) -> PredecessorDeath | None:
+    if any(os.pread(fd, layout.END.size, _MARK_AT)):
+        return None
     try:
         recording = reader.read_fd(fd, path, summary=True)
     except (SpanheapError, OSError) as error:
         _mark_reported(fd)
         return PredecessorDeath(path, 0, "unreadable", 0.0, f"left a file that cannot be read ({error})")
-    if layout.REPORTED in recording.ends:
-        return None
     _mark_reported(fd)
     death = judge(recording, Writer(locked=False, running=False, boot_id=boot_id()))
     if not death.is_death or death.kind is Kind.RUNNING:
@@ -78,7 +89,6 @@ def _of_file(fd: int, path: str) -> PredecessorDeath | None:
 
 def _mark_reported(fd: int) -> None:
     """An end of the kind REPORTED, at its place; not in a file that is too short for that."""
-    at = layout.PAGE + layout.REPORTED * layout.END.size
-    if os.fstat(fd).st_size >= at + layout.END.size:
+    if _can_be_marked(fd):
         mark = layout.END.pack(layout.REPORTED + 1, 0, time.time_ns(), time.monotonic_ns(), 0, b"", 0)[:-4]
-        os.pwrite(fd, mark + zlib.crc32(mark).to_bytes(4, "little"), at)
+        os.pwrite(fd, mark + zlib.crc32(mark).to_bytes(4, "little"), _MARK_AT)

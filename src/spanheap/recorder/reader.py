@@ -135,15 +135,6 @@ class _Parser:
     def _count(self, section: str, slots: int = 1) -> None:
         self._damaged[section] = self._damaged.get(section, 0) + slots
 
-    def _slots(self, kind: int, size: int) -> Iterator[bytes]:
-        """All slots of a section that are not zero throughout."""
-        section = self._sections[kind]
-        empty = bytes(size)
-        for at in range(section.offset, section.offset + section.slots * size, size):
-            slot = self._data[at : at + size]
-            if slot != empty:
-                yield slot
-
     # ------------------------------------------------------------ ends and curve
 
     def _ends(self) -> Iterator[tuple[int, End]]:

@@ -53,9 +53,9 @@ class FlightRecorder:
             raise
         self._fd, self._log, self.path = fd, log, path
         self.write()   # a process that ends within its first tick has left a point
-        found = [] if kept is None else [predecessor.of_path(kept)]
-        found += predecessor.of_siblings(os.path.abspath(self._pattern))
-        self.deaths = [death for death in found if death is not None]
+        # Older ones, too: a start that was killed may have renamed a file and not have come to report it.
+        self.deaths = [death for name in place.predecessors(path) if (death := predecessor.of_path(name, new=name == kept))]
+        self.deaths += predecessor.of_siblings(os.path.abspath(self._pattern))
         for death in self.deaths:
             predecessor.report(death)
 
