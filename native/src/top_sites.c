@@ -137,16 +137,17 @@ static void store_number(sh_top_buffer *buffer, uint64_t number) {
 }
 
 void sh_top_sites_write(sh_top_sites *t, sh_profile *p, int64_t realtime_ns) {
-    uint32_t largest[SH_TOP_SITES];
+    uint32_t *largest = t->largest;
     uint64_t number = t->written + 1;
     sh_top_buffer *buffer = &t->buffers[number & 1];
+    t->largest_count = 0;
     store_number(buffer, 0);
     memset((char *)buffer + sizeof buffer->number, 0, sizeof *buffer - sizeof buffer->number);
     buffer->realtime_ns = realtime_ns;
     buffer->interval = p->interval;
     if (p->stacks.high > t->stack_capacity) return;   /* not the profile that this was made for */
     sum_up(t, p, buffer);
-    buffer->site_count = largest_stacks(t, p->stacks.high, largest, SH_TOP_SITES);
+    buffer->site_count = t->largest_count = largest_stacks(t, p->stacks.high, largest, SH_TOP_SITES);
     for (uint32_t i = 0; i < buffer->site_count; i++) {
         sh_top_stack *stack = &t->stacks[largest[i]];
         stack->rank = i + 1;

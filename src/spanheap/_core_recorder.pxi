@@ -94,6 +94,9 @@ cdef class Recorder:
         point.realtime_ns = sh_clock_ns(CLOCK_REALTIME)
         point.resident_bytes, point.used_bytes, point.limit_bytes = resident_bytes, used_bytes, limit_bytes
         sh_top_sites_write(&self.recorder.top, the_profile, point.realtime_ns)
+        # A stack that is new and large at once is what is looked for: it does not wait for its turn to get names.
+        if sh_symbols_resolve_stacks_with_gil(the_profile, self.recorder.top.largest, self.recorder.top.largest_count):
+            sh_top_sites_write(&self.recorder.top, the_profile, point.realtime_ns)
         top = sh_top_sites_last(self.recorder.top.buffers)
         if top != NULL:
             point.live_bytes, point.samples = top.live_bytes, <uint32_t>top.live_samples

@@ -287,6 +287,8 @@ cdef extern from "spanheap/recorder.h" nogil:
         uint64_t live_samples
     ctypedef struct sh_top_sites:
         sh_top_buffer *buffers
+        uint32_t largest[64]
+        uint32_t largest_count
     ctypedef struct sh_recorder:
         sh_recorder_options options
         bint attached
@@ -413,6 +415,7 @@ cdef extern from "context.h":
 
 cdef extern from "symbols.h":
     uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames)
+    bint sh_symbols_resolve_stacks_with_gil(sh_profile *p, const uint32_t *ids, uint32_t n)
     uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, object text)
 
 

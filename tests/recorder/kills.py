@@ -31,11 +31,10 @@ from pathlib import Path
 from typing import Any
 
 from spanheap import cli
-from tests.recorder.service import CAPACITY, THREADS, command, name_of, trace_of
+from tests.recorder.service import CAPACITY, ROOT, THREADS, command, name_of, trace_of
 
 MOST_POINTS = 32      # calls from the start of the process to its clean end, about
 LATE_S = 5.0          # of a tick, on a machine that is busy with other things
-ROOT = Path(__file__).parents[2]
 
 
 @dataclass

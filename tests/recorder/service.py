@@ -28,6 +28,7 @@ from opentelemetry.sdk.trace.id_generator import IdGenerator
 
 import spanheap
 
+ROOT = Path(__file__).parents[2]
 NAMES = 40
 THREADS = 2
 TICK_S = 0.05
@@ -208,7 +209,7 @@ def command(path: Path, how: str, *, seconds: float = 0.3, point: int | None = N
 def run_once(path: Path, how: str, *, seconds: float = 0.3, point: int | None = None) -> tuple[int, str, str]:
     """Start one, and wait for its end: exit status (negative: by that signal), output, errors."""
     done = subprocess.run(command(path, how, seconds=seconds, point=point), capture_output=True, text=True, timeout=120,
-                          check=False, cwd=Path(__file__).parents[2])
+                          check=False, cwd=ROOT)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -154,6 +154,15 @@ def test_what_changes_while_it_is_copied_is_not_taken() -> None:
     assert found.counts.produced == 3 and found.counts.in_flight == 1
 
 
+def test_names_that_came_while_it_was_copied_are_there() -> None:
+    """They stand before what speaks of them, so the first copy may have the one without the other."""
+    first, second = example(), example()
+    for file in (first, second):
+        file.active(5, span=77, name="new")
+    first.put(NAMES, first.name("new"), bytes(16))
+    assert read(first, bytes(second.data)).active[-1].name == "new" and read(first).damaged == {"names": 1}
+
+
 def test_spans_that_ended_after_the_copy_began_are_not_damage() -> None:
     """Their tickets are beyond the head that was copied first."""
     first, second = example(), example()

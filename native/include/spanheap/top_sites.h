@@ -58,6 +58,7 @@ typedef struct {
     sh_top_row *rows, *span_rows;         /* work space */
     sh_top_stack *stacks;
     uint32_t stack_capacity, row_count, span_row_count;
+    uint32_t largest[SH_TOP_SITES], largest_count;   /* the stacks that were written last */
 } sh_top_sites;
 
 /* `buffers`: zeroed. stack_capacity: that of the profiles that will be written. False: no memory. */

@@ -11,7 +11,7 @@ import signal
 from typing import NamedTuple
 
 from spanheap.recorder import layout
-from spanheap.recorder.recording import Point, Recording
+from spanheap.recorder.recording import Point, Recording, printable
 
 # Of the limit. The kernel kills at 100 %, but a point is up to one tick old by then, and what is used falls and rises by
 # some percent when pages are reclaimed on the way up.
@@ -64,7 +64,8 @@ def judge(recording: Recording, writer: Writer) -> Death:
     if (end := ends.get(layout.SIGNAL)) and not _survived(recording, end.time):
         return Death(Kind.SIGNAL, end.time, f"ended by {_signal_name(end.code)}")
     if end := ends.get(layout.EXCEPTION):
-        return Death(Kind.EXCEPTION, end.time, f"ended with an uncaught exception: {end.text or 'of unknown type'}")
+        name = printable(end.text) or "of unknown type"
+        return Death(Kind.EXCEPTION, end.time, f"ended with an uncaught exception: {name}")
     if end := ends.get(layout.CLEAN):
         still = "; the process runs on" if writer.running else ""
         return Death(Kind.CLEAN, end.time, f"ended cleanly: the session was shut down{still}")
@@ -95,12 +96,12 @@ def _at_limit(recording: Recording) -> str:
     """"": it was not there, and would not have been within a tick."""
     last = recording.points[-1]
     if last.share >= NEAR_LIMIT:
-        return f"killed at {last.share:.0%} of the memory limit{_used(last)}, most likely by the OOM killer"
+        return f"killed at {last.share * 100:.0f} % of the memory limit{_used(last)}, most likely by the OOM killer"
     rate = growth(recording.points[-_GROWTH_POINTS:])
     ahead = last.used_bytes + rate * 2 * max(1.0, recording.identity.tick)
     if last.limit_bytes and rate > 0 and ahead >= NEAR_LIMIT * last.limit_bytes:
-        return (f"killed at {last.share:.0%} of the memory limit{_used(last)} and growing by {rate / 2**20:,.0f} MiB/s, "
-                "which reaches it before the next point: most likely by the OOM killer")
+        return (f"killed at {last.share * 100:.0f} % of the memory limit{_used(last)} and growing by "
+                f"{rate / 2**20:,.0f} MiB/s, which reaches it before the next point: most likely by the OOM killer")
     return ""
 
 
@@ -121,5 +122,5 @@ def _memory(points: list[Point]) -> str:
         return ""
     last = points[-1]
     if last.limit_bytes:
-        return f" at {last.share:.0%} of the memory limit{_used(last)}"
+        return f" at {last.share * 100:.0f} % of the memory limit{_used(last)}"
     return f" at {last.resident_bytes / 2**20:,.0f} MiB resident, without a memory limit"

@@ -178,9 +178,10 @@ class _Parser:
         entries, texts = self._sections[layout.NAMES], self._sections[layout.NAME_BYTES]
         if number < entries.slots:
             at = entries.offset + number * layout.NAME.size
-            offset, length, check, entry = layout.NAME.unpack_from(self._data, at)
+            # Names only become more: in the second copy are all that the first one speaks of.
+            offset, length, check, entry = layout.NAME.unpack_from(self._second, at)
             if entry == number + 1 and offset + length <= texts.slots:
-                text = self._data[texts.offset + offset : texts.offset + offset + length]
+                text = self._second[texts.offset + offset : texts.offset + offset + length]
                 if zlib.crc32(text) == check:
                     return text.decode("utf-8", "replace")
         self._count("names")

@@ -8,6 +8,11 @@ from typing import NamedTuple
 from spanheap.snapshot.row import Frame
 
 
+def printable(text: str) -> str:
+    """What is in a file is the service's, or damage: nothing of it may move the cursor or fill the screen."""
+    return "".join(c if c.isprintable() else "�" for c in text[:200])
+
+
 class Identity(NamedTuple):
     """Whose file it is."""
 

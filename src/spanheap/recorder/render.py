@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from spanheap.recorder.death import Death, growth
-from spanheap.recorder.recording import ActiveSpan, EndedSpan, Point, Recording, Site, SpanUsage
+from spanheap.recorder.recording import ActiveSpan, EndedSpan, Point, Recording, Site, SpanUsage, printable
 from spanheap.snapshot.application import application_frame
 
 ROWS = 10          # of each list
@@ -60,10 +60,10 @@ def _site_document(site: Site) -> dict[str, Any]:
 
 def _head(recording: Recording, death: Death) -> Iterator[str]:
     who = recording.identity
-    service = f", service {_shown(who.service)}" if who.service else ""
-    yield f"{_shown(who.program) or 'a process'} (pid {who.pid}{service}) {death.text}"
+    service = f", service {printable(who.service)}" if who.service else ""
+    yield f"{printable(who.program) or 'a process'} (pid {who.pid}{service}) {death.text}"
     yield f"  recorded   {_date(who.started)} to {_date(death.time)}, {_duration(death.time - who.started)}"
-    yield (f"  by         spanheap {_shown(who.spanheap)}, Python {_shown(who.python)}, "
+    yield (f"  by         spanheap {printable(who.spanheap)}, Python {printable(who.python)}, "
            f"one sample in {_size(who.sample_interval)}")
 
 
@@ -111,7 +111,7 @@ def _sites(recording: Recording, death: Death) -> Iterator[str]:
     yield (f"Live memory by line ({_size(recording.live_bytes)} estimated from {recording.live_samples:,} samples, "
            f"{_duration(death.time - recording.sites_time)} before the end)")
     for line, (live, spans) in _lines(recording.sites)[:ROWS]:
-        yield f"  {_size(live):>10}  {_share(live, recording.live_bytes)}  {_shown(line)}"
+        yield f"  {_size(live):>10}  {_share(live, recording.live_bytes)}  {printable(line)}"
         for name, part in sorted(spans.items(), key=lambda item: -item[1])[:2]:
             yield f"  {'':>10}  {_share(part, live):>6}    for {name}"
 
@@ -145,7 +145,7 @@ def _ended(recording: Recording, death: Death) -> Iterator[str]:
     for span in spans[-ROWS:]:
         error = "  ERROR" if span.flags & 2 else ""
         yield (f"  {_duration(death.time - span.start - span.duration):>14} {span.duration * 1e3:>9,.1f} ms  "
-               f"{_shown(span.name)}  trace {span.trace_id}{error}")
+               f"{printable(span.name)}  trace {span.trace_id}{error}")
 
 
 def _left_out(recording: Recording, death: Death) -> Iterator[str]:
@@ -164,13 +164,8 @@ def _left_out(recording: Recording, death: Death) -> Iterator[str]:
 
 
 def _named(span: ActiveSpan | SpanUsage | EndedSpan) -> str:
-    root = "" if isinstance(span, EndedSpan) or span.root_name == span.name else f"  in {_shown(span.root_name)}"
-    return _shown(span.name) + root
-
-
-def _shown(name: str) -> str:
-    """What is in a file is the service's, or damage: nothing of it may move the cursor."""
-    return "".join(c if c.isprintable() else "�" for c in name[:200])
+    root = "" if isinstance(span, EndedSpan) or span.root_name == span.name else f"  in {printable(span.root_name)}"
+    return printable(span.name) + root
 
 
 def _share(part: float, whole: float) -> str:
