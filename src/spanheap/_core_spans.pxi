@@ -35,16 +35,28 @@ def mark_start_span(code):
     sh_frames_mark_with_gil(NULL if code is None else <void *>code)
 
 
-cdef str context_field, parent_field, name_field, start_field, end_field, status_field, code_field
+cdef enum:
+    START_FIELDS = 4   # context, parent, name, start
+    END_FIELDS = 6     # the same, end, status
+
+cdef tuple field_names = ()                      # keeps those alive
+cdef PyObject *span_fields[END_FIELDS]
+cdef str code_field = ""
+cdef PyObject *code_fields[1]
+cdef sh_field_map started_map, ended_map, status_map
 cdef object error_code = None
 
 
 def bind_span_fields(context, parent, name, start, end, status, code):
     """Where a span keeps its context, its parent's context, its name, when it started and ended, and its status, and a status
     its code. Their properties take five times as long."""
-    global context_field, parent_field, name_field, start_field, end_field, status_field, code_field
-    context_field, parent_field, name_field, start_field, end_field = context, parent, name, start, end
-    status_field, code_field = status, code
+    global field_names, code_field
+    field_names = tuple(_intern(field) for field in (context, parent, name, start, end, status, code))
+    code_field = field_names[END_FIELDS]
+    cdef int i
+    for i in range(END_FIELDS):
+        span_fields[i] = <PyObject *>field_names[i]
+    code_fields[0] = <PyObject *>code_field
 
 
 def bind_error_code(code):
@@ -59,21 +71,46 @@ cdef int64_t time_of(value, int64_t otherwise) noexcept:
     return <int64_t>ns if sh_uint64_of_int(value, &ns) and 0 < ns <= MAX_NS else otherwise
 
 
+cdef int read_context(context, uint64_t *high, uint64_t *low, uint64_t *span_id, bint *sampled) except -1:
+    if not isinstance(context, tuple):
+        raise TypeError("a SpanContext is a tuple")
+    trace, span, flags = (<tuple>context)[0], (<tuple>context)[1], (<tuple>context)[3]
+    if not (sh_uint128_of_int(trace, high, low) and sh_uint64_of_int(span, span_id)):
+        sh_trace_id_halves(trace, high, low)   # raises, as do those who give such ids
+        span_id[0] = span
+    sampled[0] = <int>flags & 1
+    return 0
+
+
+cdef int read_parent(parent, uint64_t *span_id, bint *local) except -1:
+    """0 and not local: none."""
+    span_id[0], local[0] = 0, False
+    if parent is None:
+        return 0
+    if not isinstance(parent, tuple):
+        raise TypeError("a SpanContext is a tuple")
+    span = (<tuple>parent)[1]
+    if not sh_uint64_of_int(span, span_id):
+        span_id[0] = span
+    local[0] = not (<tuple>parent)[2]
+    return 0
+
+
 cdef int start_span(span, context, parent, name, start_time) except -1:
     cdef sh_span_start start
     if wake_up is not None:
         wake(NULL)
-    if not isinstance(context, tuple) or not (parent is None or isinstance(parent, tuple)):
-        raise TypeError("a SpanContext is a tuple")
-    start.span_id = (<tuple>context)[1]
-    sh_trace_id_halves((<tuple>context)[0], &start.trace_high, &start.trace_low)
-    start.parent_span_id = 0 if parent is None or (<tuple>parent)[2] else <uint64_t>(<tuple>parent)[1]
+    cdef bint sampled, local
+    read_context(context, &start.trace_high, &start.trace_low, &start.span_id, &sampled)
+    read_parent(parent, &start.parent_span_id, &local)
+    if not local:
+        start.parent_span_id = 0
     start.start_ns = time_of(start_time, 0)
     if start.start_ns == 0:
         start.start_ns = sh_clock_ns(CLOCK_REALTIME)
     start.object = <void *>span
     start.type = Py_TYPE(span)
-    start.sampled = <int>(<tuple>context)[3] & 1
+    start.sampled = sampled
     start.name = number_of_name(name)
     sh_hook_settle_with_gil(sh_span_table_start(&the_profile.spans, &start))
     return 0
@@ -84,14 +121,10 @@ cdef int end_span(context, parent, name, start_time, end_time, bint failed) exce
     cdef sh_span_log *log = sh_the_hook.log
     cdef sh_span *span
     cdef uint32_t slot
-    if not isinstance(context, tuple) or not (parent is None or isinstance(parent, tuple)):
-        raise TypeError("a SpanContext is a tuple")
-    record.span_id = (<tuple>context)[1]
-    sh_trace_id_halves((<tuple>context)[0], &record.trace_high, &record.trace_low)
-    record.parent_id = 0 if parent is None else <uint64_t>(<tuple>parent)[1]
-    record.flags = SH_SPAN_FLAG_SAMPLED if <int>(<tuple>context)[3] & 1 else 0
-    if failed:
-        record.flags |= SH_SPAN_FLAG_ERROR
+    cdef bint sampled, local
+    read_context(context, &record.trace_high, &record.trace_low, &record.span_id, &sampled)
+    read_parent(parent, &record.parent_id, &local)
+    record.flags = (SH_SPAN_FLAG_SAMPLED if sampled else 0) | (SH_SPAN_FLAG_ERROR if failed else 0)
     record.name = number_of_name(name)
     record.thread = <uint16_t>(SH_CURRENT_THREAD_STATE().id & 0xFFF)
     record.start_ns = 0
@@ -107,7 +140,7 @@ cdef int end_span(context, parent, name, start_time, end_time, bint failed) exce
         if span.root == slot:
             record.flags |= SH_SPAN_FLAG_ROOT
         sh_span_table_end_slot(&the_profile.spans, slot, record.name)
-    elif parent is None or (<tuple>parent)[2]:
+    elif not local:
         record.flags |= SH_SPAN_FLAG_ROOT
     if log == NULL:
         return 0
@@ -122,6 +155,13 @@ cdef int end_span(context, parent, name, start_time, end_time, bint failed) exce
     return 0
 
 
+cdef bint has_failed(status) except -1:
+    cdef PyObject *code
+    if sh_fields_read_with_gil(&status_map, status, code_fields, 1, &code):
+        return code == <PyObject *>error_code
+    return getattr(status, code_field) is error_code
+
+
 cdef class SpanProcessor:
     """Keeps the native table of active spans. An OpenTelemetry SpanProcessor by shape; one a provider, for the process's life.
 
@@ -131,11 +171,17 @@ cdef class SpanProcessor:
     cdef object __weakref__
 
     def on_start(self, span, parent_context=None):
+        cdef PyObject *fields[START_FIELDS]
         if not sh_the_hook.enabled:
             return
         try:
-            start_span(span, getattr(span, context_field), getattr(span, parent_field), getattr(span, name_field),
-                       getattr(span, start_field))
+            if sh_fields_read_with_gil(&started_map, span, span_fields, START_FIELDS, fields):
+                # From here on they are kept: what is asked of them may run code that changes the span.
+                context, parent, name, start = (
+                    <object>fields[0], <object>fields[1], <object>fields[2], <object>fields[3])
+            else:
+                context, parent, name, start = [getattr(span, field) for field in field_names[:START_FIELDS]]
+            start_span(span, context, parent, name, start)
         except AttributeError:
             self.on_start_of_another_sdk(span)
         except Exception:
@@ -145,12 +191,17 @@ cdef class SpanProcessor:
         pass
 
     def on_end(self, span):
+        cdef PyObject *fields[END_FIELDS]
         if not sh_the_hook.enabled:
             return
         try:
-            end_span(getattr(span, context_field), getattr(span, parent_field), getattr(span, name_field),
-                     getattr(span, start_field), getattr(span, end_field),
-                     getattr(getattr(span, status_field), code_field) is error_code)
+            if sh_fields_read_with_gil(&ended_map, span, span_fields, END_FIELDS, fields):
+                context, parent, name, start, end, status = (
+                    <object>fields[0], <object>fields[1], <object>fields[2], <object>fields[3], <object>fields[4],
+                    <object>fields[5])
+            else:
+                context, parent, name, start, end, status = [getattr(span, field) for field in field_names[:END_FIELDS]]
+            end_span(context, parent, name, start, end, has_failed(status))
         except AttributeError:
             self.on_end_of_another_sdk(span)
         except Exception:
@@ -193,6 +244,13 @@ cdef uint32_t intern(name):
 
 cdef PyObject *cached_names[CACHED_NAMES]
 cdef uint32_t cached_numbers[CACHED_NAMES]
+
+
+cdef void forget_names() noexcept:
+    cdef int place
+    for place in range(CACHED_NAMES):
+        Py_XDECREF(cached_names[place])   # a str, whose end runs no code
+        cached_names[place] = NULL
 
 
 cdef uint32_t number_of_name(name):

@@ -50,13 +50,21 @@ typedef struct {
 
 enum { SH_SPANS_MET = 8192 };   /* between two ticks; at the default interval that is 4 GiB allocated, each sample under another span */
 
+/* Open addressing, at most half full. It grows with what is in it, and an entry has its hash: to look at the spans themselves,
+ * or to be larger than need be, would cost several cache misses a span. */
+typedef struct { uint32_t hash, slot; } sh_span_entry;   /* slot 0: empty */
+typedef struct {
+    sh_span_entry *entries;   /* behind the largest size there is room for half as many, to grow through */
+    uint32_t count;
+    unsigned bits, max_bits;
+} sh_span_index;
+
 typedef struct {
     sh_span *spans;
-    uint32_t *by_address, *by_id;   /* open addressing: slot, 0 = empty */
+    sh_span_index by_address, by_id;
     uint32_t *recent;      /* those that ended last, a ring; each keeps one reference and its place in by_id */
     uint32_t *met;         /* provisional slots, in the order met */
     uint32_t capacity, max_active, max_recent, high, first_free, active, met_count;
-    unsigned index_bits;
     uint64_t retired;      /* into the ring */
     uint64_t inherited;    /* starts before the fork that made this process; 0: none */
     uint32_t active_inherited;

@@ -63,6 +63,16 @@ def _predecessor_deaths() -> Iterable[tuple[float, dict[str, str]]]:
     return [(count, {"spanheap.death.kind": kind}) for kind, count in by_kind.items()] or [(0, {})]
 
 
+def _records_by_state() -> Iterable[tuple[float, dict[str, str]]]:
+    from spanheap.session import current
+
+    session = current()
+    if session is not None:
+        counts = session.spans.counts()
+        for state in ("retained", "overwritten", "expired", "dropped", "in_flight"):   # together: all that ended
+            yield getattr(counts, state), {"spanheap.span.state": state}
+
+
 def _system_metrics_active() -> bool:
     """The instrumentation that reports the process's own memory already."""
     return "opentelemetry.instrumentation.system_metrics" in sys.modules
@@ -138,6 +148,10 @@ def attach(provider: Any | None, label_metrics: Sequence[str] = ()) -> None:
     )
     meter.create_observable_gauge(
         "spanheap.span.active", one(lambda: _core.counters()["spans_active"]), "{span}", "Started and not ended."
+    )
+    meter.create_observable_up_down_counter(
+        "spanheap.span.records", callback(_records_by_state), "{span}",
+        "Spans that ended since the session started, by what became of their records.",
     )
     meter.create_observable_counter(
         "spanheap.sample.count", one(lambda: _core.counters()["samples"]), "{sample}", "Allocations sampled."
