@@ -50,7 +50,9 @@ def read_fd(fd: int, name: str, *, summary: bool = False) -> Recording:
     if found.st_size > layout.MOST_BYTES:
         raise CorruptFile(f"{name}: not a recorder file: it has {found.st_size:,} bytes, and none has more than "
                           f"{layout.MOST_BYTES:,}")
-    return parse(_copy(fd, found.st_size), _copy(fd, found.st_size), name, summary=summary)
+    first = _copy(fd, found.st_size)
+    second = first if summary else _copy(fd, found.st_size)   # of what a summary has, all has a checksum
+    return parse(first, second, name, summary=summary)
 
 
 def _copy(fd: int, size: int) -> bytes:
