@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -91,3 +92,15 @@ def test_a_running_service_can_be_read(tmp_path: Path) -> None:
                 assert int(span["trace_id"], 16) == trace_of(int(span["span_id"], 16))
         child.communicate("end\n", timeout=60)
     assert child.returncode == 0 and recovered(path)["death"]["kind"] == "clean"
+
+
+@pytest.mark.needs("go", "golang-go")
+def test_go_reads_the_pprof(tmp_path: Path) -> None:
+    """`go tool pprof -top`, and by span."""
+    path, out = tmp_path / "recorder", tmp_path / "out.pb.gz"
+    run_once(path, "kill", seconds=0.5)
+    assert cli.main(["recover", str(path), "--pprof", str(out)]) == 0
+    for options, expected in ((("-top",), "work"), (("-tags",), "operation-"), (("-comments",), "service.name=orders")):
+        done = subprocess.run(["go", "tool", "pprof", *options, "-sample_index=inuse_space", str(out)], capture_output=True,
+                              text=True, check=False, timeout=60, env=os.environ | {"PPROF_TMPDIR": str(tmp_path)})
+        assert done.returncode == 0 and expected in done.stdout, done.stderr
