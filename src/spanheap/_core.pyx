@@ -158,6 +158,7 @@ cdef object frame_of(uint32_t location_id):
 
 include "_core_ring.pxi"
 include "_core_store.pxi"
+include "_core_recorder.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
