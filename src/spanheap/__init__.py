@@ -25,25 +25,36 @@ from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
 from spanheap.spans.counts import SpanCounts  # noqa: E402
 from spanheap.spans.labels import labels  # noqa: E402
 from spanheap.spans.record import SpanFlags, SpanRecord  # noqa: E402
+from spanheap.spans.retained import RetainedSpans, RetainedTotals, UnendedSpans  # noqa: E402
 from spanheap.spans.store import ActiveSpan, SpanNameCounts, SpanStore, TraceSpans  # noqa: E402
 from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from spanheap.dumps.reader import Dump, open_dump
+    from spanheap.retention.holders import Holder
     from spanheap.spans.sampler import NamingSampler
+    from spanheap.throttle.processor import MemoryThrottledSpanProcessor
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when asked for: reading dumps is not what a service does, and NamingSampler needs the SDK."""
+    """Imported when asked for: reading dumps is not what a service does, and two of these need the SDK."""
     if name in ("Dump", "open_dump"):
         from spanheap.dumps import reader
 
         return getattr(reader, name)
+    if name == "Holder":
+        from spanheap.retention.holders import Holder
+
+        return Holder
     if name == "NamingSampler":
         from spanheap.spans.sampler import NamingSampler
 
         return NamingSampler
+    if name == "MemoryThrottledSpanProcessor":
+        from spanheap.throttle.processor import MemoryThrottledSpanProcessor
+
+        return MemoryThrottledSpanProcessor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -55,8 +66,12 @@ __all__ = [
     "DumpPolicy",
     "Frame",
     "HeapSnapshot",
+    "Holder",
     "LeakPolicy",
+    "MemoryThrottledSpanProcessor",
     "NamingSampler",
+    "RetainedSpans",
+    "RetainedTotals",
     "Session",
     "Site",
     "SpanCounts",
@@ -69,6 +84,7 @@ __all__ = [
     "SpanheapError",
     "Stats",
     "TraceSpans",
+    "UnendedSpans",
     "UnsupportedInterpreter",
     "__version__",
     "current",

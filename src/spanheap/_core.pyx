@@ -45,6 +45,7 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
     options.profile.labels = &sh_the_hook.labels
     options.max_depth = max_depth
     options.window_share = window_share
+    begin_watch(seed)   # before: spans are told of as soon as the hook is on
     cdef const char *problem = sh_hook_start_with_gil(&options)
     if problem != NULL:
         return problem.decode()
@@ -58,6 +59,7 @@ def stop():
     settle_all_spans()   # what the hook kept alive is given back
     sh_hook_stop_with_gil()
     forget_names()
+    end_watch()
 
 
 def set_wake_up(callback):
@@ -160,6 +162,9 @@ include "_core_recorder.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
+include "_core_throttle.pxi"
+include "_core_watched.pxi"
+include "_core_holders.pxi"
 
 
 # ---------------------------------------------------------------- figures
@@ -218,10 +223,13 @@ def counters():
         "spans_replaced": p.spans.replaced,
         "spans_settled": p.spans.settled,
         "spans_unmet": p.spans.unmet,
+        "spans_watched": the_watch.count,
+        "spans_unwatched": the_watch.dropped,
         "labels": the_labels.in_use,
         "labels_overflowed": the_labels.overflowed,
         "hook_lost": sh_hook_lost_count(),
-        "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels) + (current_log.nbytes if current_log is not None else 0),
+        "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels) + watch_bytes()
+        + (current_log.nbytes if current_log is not None else 0),
         "sampling_ns": sh_the_hook.sampling_ns,
     }
 

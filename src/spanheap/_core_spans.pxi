@@ -112,11 +112,25 @@ cdef int start_span(span, context, parent, name, start_time) except -1:
     start.type = Py_TYPE(span)
     start.sampled = sampled
     start.name = number_of_name(name)
-    sh_hook_settle_with_gil(sh_span_table_start(&the_profile.spans, &start))
+    cdef uint32_t slot = sh_span_table_start(&the_profile.spans, &start)
+    sh_hook_settle_with_gil(slot)
+    if sh_watch_list_wants(&the_watch, start.span_id):
+        watch(span, &start, slot)
     return 0
 
 
-cdef int end_span(context, parent, name, start_time, end_time, bint failed) except -1:
+cdef void publish(sh_span_log *log, sh_span_record *record, uint32_t slot, start_time, end_time):
+    if slot == SH_SPAN_NONE:
+        log.counts.unannounced += 1
+    cdef int64_t end_ns = time_of(end_time, 0)
+    if end_ns == 0:
+        end_ns = sh_clock_ns(CLOCK_REALTIME)
+    record.start_ns = time_of(start_time, record.start_ns if record.start_ns else end_ns)
+    record.duration_ns = end_ns - record.start_ns
+    sh_span_log_publish(log, record, log_now())
+
+
+cdef int end_span(ended, context, parent, name, start_time, end_time, bint failed) except -1:
     cdef sh_span_record record
     cdef sh_span_log *log = sh_the_hook.log
     cdef sh_span *span
@@ -142,16 +156,10 @@ cdef int end_span(context, parent, name, start_time, end_time, bint failed) exce
         sh_span_table_end_slot(&the_profile.spans, slot, record.name)
     elif not local:
         record.flags |= SH_SPAN_FLAG_ROOT
-    if log == NULL:
-        return 0
-    if slot == SH_SPAN_NONE:
-        log.counts.unannounced += 1
-    cdef int64_t end_ns = time_of(end_time, 0)
-    if end_ns == 0:
-        end_ns = sh_clock_ns(CLOCK_REALTIME)
-    record.start_ns = time_of(start_time, record.start_ns if record.start_ns else end_ns)
-    record.duration_ns = end_ns - record.start_ns
-    sh_span_log_publish(log, &record, log_now())
+    if log != NULL:
+        publish(log, &record, slot, start_time, end_time)
+    if sh_watch_list_find(&the_watch, record.span_id) != NULL:
+        watch_ended(ended, record.span_id, record.name)   # last: it may run anything
     return 0
 
 
@@ -201,7 +209,7 @@ cdef class SpanProcessor:
                     <object>fields[5])
             else:
                 context, parent, name, start, end, status = [getattr(span, field) for field in field_names[:END_FIELDS]]
-            end_span(context, parent, name, start, end, has_failed(status))
+            end_span(span, context, parent, name, start, end, has_failed(status))
         except AttributeError:
             self.on_end_of_another_sdk(span)
         except Exception:
@@ -215,7 +223,7 @@ cdef class SpanProcessor:
 
     cdef on_end_of_another_sdk(self, span):
         try:
-            end_span(span.context, span.parent, span.name, getattr(span, "start_time", None), getattr(span, "end_time", None),
+            end_span(span, span.context, span.parent, span.name, getattr(span, "start_time", None), getattr(span, "end_time", None),
                      error_code is not None and getattr(getattr(span, "status", None), "status_code", None) is error_code)
         except Exception:
             self.errors += 1

@@ -78,6 +78,7 @@ cdef extern from "spanheap/span_table.h" nogil:
         uint32_t active, met_count, high
         uint64_t started, ended, untracked, replaced, settled, unmet
     enum: SH_SPAN_NONE
+    enum: SH_SPAN_FIRST
     enum: SH_SPAN_UNSAMPLED
     enum: SH_SPAN_UNTRACKED
     ctypedef struct sh_span_start:
@@ -103,6 +104,46 @@ cdef extern from "spanheap/span_table.h" nogil:
     uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id)
     void sh_span_table_release(sh_span_table *t, uint32_t slot)
     uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n)
+
+
+cdef extern from "spanheap/watch_list.h" nogil:
+    enum: SH_WATCH_READABLE
+    ctypedef struct sh_watched:
+        uint64_t trace_high, trace_low, span_id, ended
+        void *span
+        void *readable
+        double since
+        uint32_t name, root_name, bytes
+        unsigned char alive, measured
+        bint exempt
+    ctypedef struct sh_watch_references:
+        bint (*alive)(void *reference) noexcept nogil
+        void (*release)(void *reference) noexcept nogil
+    ctypedef struct sh_watch_list:
+        sh_watched *entries
+        uint32_t capacity, count
+        unsigned level
+        uint64_t seen, thinned, dropped
+        double clock
+    ctypedef struct sh_watch_sum:
+        double spans, bytes
+    bint sh_watch_list_init(sh_watch_list *w, uint32_t capacity, uint32_t budget, sh_watch_references references)
+    void sh_watch_list_clear(sh_watch_list *w, uint64_t key)
+    bint sh_watch_list_wants(sh_watch_list *w, uint64_t span_id)
+    sh_watched *sh_watch_list_add(sh_watch_list *w, uint64_t span_id, void *span)
+    sh_watched *sh_watch_list_find(const sh_watch_list *w, uint64_t span_id)
+    void sh_watch_list_end(sh_watch_list *w, sh_watched *entry, void *readable, uint32_t name)
+    void sh_watch_list_advance(sh_watch_list *w, double now, uint64_t collections)
+    void sh_watch_list_sweep(sh_watch_list *w)
+    void sh_watch_list_queued(const sh_watch_list *w, sh_watched *e)
+    void sh_watch_list_exempt_last(sh_watch_list *w, double grace, double spans)
+    bint sh_watched_retained(const sh_watch_list *w, const sh_watched *e, double grace)
+    bint sh_watched_unended(const sh_watch_list *w, const sh_watched *e, double age)
+    bint sh_watched_confirmed(const sh_watch_list *w, const sh_watched *e)
+    double sh_watched_weight(const sh_watched *e)
+    void sh_watch_list_sum(const sh_watch_list *w, double grace, double age, sh_watch_sum *retained, sh_watch_sum *unended)
+    size_t sh_watch_list_memory(const sh_watch_list *w)
+    bint sh_watch_list_valid(const sh_watch_list *w)
 
 
 cdef extern from "spanheap/thread_table.h" nogil:
@@ -428,3 +469,15 @@ cdef extern from "span_fields.h":
 
 cdef extern from "type_cache.h":
     int sh_type_cache_release_with_gil(sh_live_table *live)
+
+
+cdef extern from "weak_reference.h" nogil:   # with the GIL held all the same: they are called from C as well
+    enum: SH_WEAK_REFERENCE_BYTES
+    void *sh_weak_reference_new_with_gil(object o)
+    void *sh_weak_reference_object_with_gil(void *reference)
+    bint sh_weak_reference_alive_with_gil(void *reference)
+    void sh_weak_reference_release_with_gil(void *reference)
+
+
+cdef extern from "owned_size.h":
+    size_t sh_owned_size_with_gil(void *first, void *second)

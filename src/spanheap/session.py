@@ -22,7 +22,7 @@ from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
 from spanheap.snapshot import HeapSnapshot, Totals
-from spanheap.spans import attribution, providers
+from spanheap.spans import attribution, providers, watch
 from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
 from spanheap.telemetry import gauges
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from spanheap.recorder.predecessor import PredecessorDeath
     from spanheap.recorder.writer import FlightRecorder
+    from spanheap.retention.holders import Holder
 
 logger = logging.getLogger("spanheap")
 
@@ -165,6 +166,7 @@ class Session:
             _core.name_threads([(t.ident, t.name) for t in threading.enumerate() if t.ident is not None])
         if not self._attached:
             self._attached = providers.attach(self._options.tracer_provider)
+        watch.tick(now)
         if self._recorder is not None:
             if self._recorder.is_orphaned:   # not where the child makes its first span: that is the service's time
                 self._open_recorder()
@@ -212,6 +214,20 @@ class Session:
             resource = providers.resource_attributes(self._options.tracer_provider)
             lines = description.lines(capture, resource, reason, _core.hook_mode())
             return writer.write(capture, target, lines, time.monotonic() - self._started)
+
+    def holders(self, target: object, *, limit: int = 10, budget_ms: float = 250) -> list[Holder]:
+        """Who keeps it alive: the ways by which objects are reachable, most objects first, at most `limit`.
+
+        target: a Site of a snapshot, the name of a span (its ended spans, else its active ones), or objects: one, or a list,
+        tuple or set of them. A walk over the heap that holds the GIL for `budget_ms` milliseconds at most; when that is
+        not enough, what was found until then is returned, marked `incomplete`. Raises ValueError or TypeError for a target
+        that cannot be.
+        """
+        self._require_running()
+        from spanheap.retention import holders  # only who asks pays for the import
+
+        with _core.Muted():
+            return holders.of_session(target, limit, budget_ms).holders
 
     def stats(self) -> Stats:
         """What the profiler did, dropped and cost."""

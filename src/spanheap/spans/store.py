@@ -6,8 +6,10 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from spanheap import _core
+from spanheap.spans import watch
 from spanheap.spans.counts import SpanCounts
 from spanheap.spans.record import SpanRecord
+from spanheap.spans.retained import RetainedSpans, RetainedTotals, UnendedSpans
 
 if TYPE_CHECKING:
     import numpy as np
@@ -116,6 +118,28 @@ class SpanStore:
     def names(self) -> list[str]:
         """The names by their numbers in `to_numpy()`, among others; they stay valid for the life of the process."""
         return self._log.names()
+
+    # ------------------------------------------------------------ retained and unended (docs/retained.md)
+
+    def retained(self, *, grace: float = watch.GRACE_S) -> list[RetainedSpans]:
+        """Spans that something still refers to `grace` seconds after their end, by name; most bytes first.
+
+        Not those that a BatchSpanProcessor still has to export, and none after the session's end. Ages are those of the
+        ticks: a span is found at the first one that is `grace` seconds after the first one after its end. Raises TypeError
+        or ValueError for a wrong grace.
+        """
+        return watch.retained_spans(grace) if self._is_open else []
+
+    def unended(self, *, age: float = watch.UNENDED_AGE_S) -> list[UnendedSpans]:
+        """Spans that started `age` seconds ago, have not ended and still exist, by name; most bytes first.
+
+        Raises TypeError or ValueError for a wrong age.
+        """
+        return watch.unended_spans(age) if self._is_open else []
+
+    def retained_totals(self) -> RetainedTotals:
+        """The sums of both with the default grace and age, as of the last tick: cheap, for gauges and detectors."""
+        return watch.totals() if self._is_open else RetainedTotals(0, 0, 0, 0)
 
     def _active(self, n: int, trace_id: int | None) -> list[ActiveSpan]:
         return active_spans(n, trace_id) if self._is_open else []
