@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "GET /health"
 SITE = "record_latency"
 HOLDER = "latencies"
-REQUESTS_PER_SECOND = 5
+REQUESTS_PER_SECOND = 4
 DURATION_S = 3600
 
 latencies: deque[dict[str, Any]] = deque()
