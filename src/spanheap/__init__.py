@@ -24,18 +24,20 @@ from spanheap.session import Session, current, profile, start  # noqa: E402
 from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
 from spanheap.spans.counts import SpanCounts  # noqa: E402
 from spanheap.spans.labels import labels  # noqa: E402
-from spanheap.spans.record import SpanRecord  # noqa: E402
-from spanheap.spans.store import ActiveSpan, SpanStore  # noqa: E402
+from spanheap.spans.record import SpanFlags, SpanRecord  # noqa: E402
+from spanheap.spans.retained import RetainedSpans, RetainedTotals, UnendedSpans  # noqa: E402
+from spanheap.spans.store import ActiveSpan, SpanNameCounts, SpanStore, TraceSpans  # noqa: E402
 from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from spanheap.dumps.reader import Dump, open_dump
     from spanheap.spans.sampler import NamingSampler
+    from spanheap.throttle.processor import MemoryThrottledSpanProcessor
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when asked for: reading dumps is not what a service does, and NamingSampler needs the SDK."""
+    """Imported when asked for: reading dumps is not what a service does, and two of these need the SDK."""
     if name in ("Dump", "open_dump"):
         from spanheap.dumps import reader
 
@@ -44,6 +46,10 @@ def __getattr__(name: str) -> Any:
         from spanheap.spans.sampler import NamingSampler
 
         return NamingSampler
+    if name == "MemoryThrottledSpanProcessor":
+        from spanheap.throttle.processor import MemoryThrottledSpanProcessor
+
+        return MemoryThrottledSpanProcessor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -56,16 +62,23 @@ __all__ = [
     "Frame",
     "HeapSnapshot",
     "LeakPolicy",
+    "MemoryThrottledSpanProcessor",
     "NamingSampler",
+    "RetainedSpans",
+    "RetainedTotals",
     "Session",
     "Site",
     "SpanCounts",
+    "SpanFlags",
+    "SpanNameCounts",
     "SpanRecord",
     "SpanRing",
     "SpanStore",
     "SpanUsage",
     "SpanheapError",
     "Stats",
+    "TraceSpans",
+    "UnendedSpans",
     "UnsupportedInterpreter",
     "__version__",
     "current",

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import weakref
+from collections import deque
+from collections.abc import Sequence
 from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import (
+    BatchSpanProcessor,
+    ConsoleSpanExporter,
+    SimpleSpanProcessor,
+    SpanExporter,
+    SpanExportResult,
+)
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
@@ -27,7 +38,8 @@ class Recorder(SpanProcessor):
     def note(self, when: str, span: ReadableSpan) -> None:
         """Keep the private fields and the public properties, as they are now."""
         private = tuple(getattr(span, name) for name in sdk.SPAN_FIELDS)
-        self.seen.append((when, private, (span.context, span.parent, span.name)))
+        self.seen.append((when, private, (span.context, span.parent, span.name,
+                                         span.start_time, span.end_time, span.status)))
 
     def on_start(self, span: Span, parent_context: context.Context | None = None) -> None:
         """See SpanProcessor."""
@@ -100,7 +112,8 @@ def test_the_fields_of_a_span_are_its_properties(provider: TracerProvider, recor
     ]
     for _, private, public in recorder.seen:
         assert all(a is b for a, b in zip(private, public, strict=True))
-        assert len(private) == len(sdk.SPAN_FIELDS) == 3
+        assert len(private) == len(sdk.SPAN_FIELDS) == 6
+        assert getattr(private[5], sdk.STATUS_CODE) is public[5].status_code
 
 
 def test_a_span_context_is_a_tuple_in_a_known_order(provider: TracerProvider) -> None:
@@ -141,6 +154,69 @@ def test_spans_are_built_below_start_span(provider: TracerProvider, recorder: Re
     assert sampler.below and type(dropped) is NonRecordingSpan
 
 
+def test_spans_can_be_referred_to_weakly(provider: TracerProvider) -> None:
+    """Both objects, and their references die with them."""
+    ended: list[ReadableSpan] = []
+
+    class Keeper(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            ended.append(span)
+
+    provider.add_span_processor(Keeper())
+    span = provider.get_tracer("tests").start_span("one")
+    span.end()
+    references = [weakref.ref(span), weakref.ref(ended[0])]
+    assert references[0]() is span and references[1]() is ended[0] is not span
+    del span, ended[0]
+    assert references[0]() is None and references[1]() is None
+
+
+def test_an_export_queue_is_what_waits_and_what_is_being_sent(provider: TracerProvider) -> None:
+    """While nothing is exported, while an export goes on, and afterwards."""
+    exporting, go_on = threading.Event(), threading.Event()
+    sent: list[ReadableSpan] = []
+
+    class Slow(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            sent.extend(spans)
+            exporting.set()
+            go_on.wait(30)
+            return SpanExportResult.SUCCESS
+
+        def shutdown(self) -> None:
+            pass
+
+    def names(spans: list[ReadableSpan]) -> set[str]:
+        return {span.name for span in spans if span is not None}   # the first SDKs' batch has places that are None
+
+    batch = BatchSpanProcessor(Slow(), max_export_batch_size=4, schedule_delay_millis=60_000)
+    provider.add_span_processor(batch)
+    assert sdk.export_queue(batch) is not None and sdk.export_queue(Recorder()) is None
+    try:
+        for i in range(3):
+            provider.get_tracer("tests").start_span(f"{i}").end()
+        held, more = sdk.export_queue(batch)   # type: ignore[misc]
+        assert names(held) == {"0", "1", "2"} and more == 0
+        for i in range(3, 7):   # with the fourth a batch is full, and it is sent
+            provider.get_tracer("tests").start_span(f"{i}").end()
+        assert exporting.wait(30)
+        held, more = sdk.export_queue(batch)   # type: ignore[misc]
+        everything = {f"{i}" for i in range(7)}
+        assert names(held) == everything if more == 0 else names(held) == everything - names(sent) and more == 4
+    finally:
+        go_on.set()
+        batch.shutdown()
+    held, more = sdk.export_queue(batch)   # type: ignore[misc]
+    assert not any(held) and more == 0
+
+
+def test_processors_inside_others_are_among_their_fields() -> None:
+    """Of an object without fields there are none."""
+    inner = Recorder()
+    outer = SimpleNamespace(behind=inner, name="filter")
+    assert inner in sdk.fields(outer) and sdk.fields(object()) == ()
+
+
 def test_without_the_sdk_there_is_no_start_span() -> None:
     """Looking for it must not import the SDK, which a service may not have set up yet."""
     done = subprocess.run(
@@ -174,6 +250,45 @@ def test_what_has_no_processors_says_so() -> None:
         assert sdk.span_processors(span) is None
     assert sdk.provider_processors(trace.NoOpTracerProvider()) is None
     assert sdk.members(None) == ()
+
+
+@pytest.mark.parametrize("size", [64, 2048])
+def test_the_queue_of_a_batch_processor(size: int) -> None:
+    """Its length is the number of spans that wait, its capacity where the oldest is dropped for a new one."""
+    class Stalled(SpanExporter):
+        works = threading.Event()
+        exporting = threading.Event()
+
+        def export(self, spans: Any) -> SpanExportResult:
+            self.exporting.set()
+            self.works.wait(30)
+            return SpanExportResult.SUCCESS
+
+    exporter = Stalled()
+    processor = BatchSpanProcessor(exporter, max_queue_size=size, max_export_batch_size=32)
+    queue = sdk.batch_queue(processor)
+    assert queue is not None and (queue.capacity, queue.batch, len(queue.spans)) == (size, 32, 0)
+    provider = TracerProvider()
+    provider.add_span_processor(processor)
+    tracer = provider.get_tracer("tests")
+    for _ in range(32):   # wakes the exporting thread
+        tracer.start_span("taken").end()
+    assert exporter.exporting.wait(30) and len(queue.spans) == 0
+    for i in range(size):
+        assert len(queue.spans) == i
+        tracer.start_span(f"span {i}").end()
+    tracer.start_span("one more").end()
+    assert (len(queue.spans), queue.spans[-1].name, queue.spans[0].name) == (size, "span 1", "one more")
+    exporter.works.set()
+    provider.shutdown()
+
+
+def test_what_is_no_batch_processor_has_no_queue() -> None:
+    """Others' attributes of the same names are not taken for one."""
+    looks_alike = SimpleNamespace(queue=[], max_export_batch_size=1)
+    unbounded = SimpleNamespace(_batch_processor=SimpleNamespace(_queue=deque(), _max_export_batch_size=1))
+    for one in (SimpleSpanProcessor(ConsoleSpanExporter()), looks_alike, unbounded, object(), None):
+        assert sdk.batch_queue(one) is None
 
 
 def test_our_processor_has_all_that_the_sdk_calls() -> None:
