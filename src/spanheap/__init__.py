@@ -32,6 +32,7 @@ from spanheap.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
     from spanheap.dumps.reader import Dump, open_dump
+    from spanheap.retention.holders import Holder
     from spanheap.spans.sampler import NamingSampler
     from spanheap.throttle.processor import MemoryThrottledSpanProcessor
 
@@ -42,6 +43,10 @@ def __getattr__(name: str) -> Any:
         from spanheap.dumps import reader
 
         return getattr(reader, name)
+    if name == "Holder":
+        from spanheap.retention.holders import Holder
+
+        return Holder
     if name == "NamingSampler":
         from spanheap.spans.sampler import NamingSampler
 
@@ -61,6 +66,7 @@ __all__ = [
     "DumpPolicy",
     "Frame",
     "HeapSnapshot",
+    "Holder",
     "LeakPolicy",
     "MemoryThrottledSpanProcessor",
     "NamingSampler",

@@ -8,7 +8,7 @@ from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
-from posix.time cimport CLOCK_REALTIME
+from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME
 
 from spanheap._native cimport *
 
@@ -158,11 +158,13 @@ cdef object frame_of(uint32_t location_id):
 
 include "_core_ring.pxi"
 include "_core_store.pxi"
+include "_core_recorder.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
 include "_core_throttle.pxi"
 include "_core_watched.pxi"
+include "_core_holders.pxi"
 
 
 # ---------------------------------------------------------------- figures

@@ -65,6 +65,10 @@ class Stats:
     """Pairs that found no room: the value became "<other>", or the key was left out."""
     hook_lost: int
     """Times another tool took the hook out of the allocators; samples of before were forgotten."""
+    recorder: str
+    """The file of the flight recorder; "": nothing is recorded."""
+    recorder_errors: int
+    """Times the flight recorder could not be opened: the log says why."""
     memory_bytes: int
     """The native tables, as far as they are in use."""
     cpu_s: float

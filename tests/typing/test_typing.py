@@ -46,6 +46,16 @@ def start_and_stop() -> None:
         assert_type(block, spanheap.Session)
 
 
+def holders(session: spanheap.Session, site: spanheap.Site) -> None:
+    found = session.holders(site, limit=3, budget_ms=50.0)
+    assert_type(found, list[spanheap.Holder])
+    assert_type([(h.share, h.objects, h.incomplete, str(h)) for h in found], list[tuple[float, float, bool, str]])
+    assert_type(found[0].path[0].entries, int | None)
+    session.holders("GET /orders")
+    session.holders([object()])
+    session.holders(site, 3)   # type: ignore
+
+
 def rings() -> None:
     ring = spanheap.SpanRing(100, ttl=1.5, policy="drop", stripes=2, clock=time.time_ns)
     assert_type(ring.append(1, 2, 3, "GET /", 4, 5, 6), bool)

@@ -25,6 +25,9 @@ SPAN_FIELDS = ("_context", "_parent", "_name", "_start_time", "_end_time", "_sta
 # Where a Status keeps its code; since 1.0.
 STATUS_CODE = "_status_code"
 
+# None while a span is active; since 1.0. Read without running the SDK's code, while the heap is walked.
+SPAN_END = "_end_time"
+
 # Where a TraceState, which does not change, keeps its entries: the one that NamingSampler gives shares them. Since 1.0.
 TRACE_STATE_ENTRIES = "_dict"
 
@@ -60,6 +63,12 @@ def start_span_code() -> CodeType | None:
     sdk = sys.modules.get("opentelemetry.sdk.trace")
     code = getattr(getattr(getattr(sdk, "Tracer", None), "start_span", None), "__code__", None)
     return code if isinstance(code, CodeType) else None
+
+
+def span_types() -> tuple[type, ...]:
+    """ReadableSpan, which Span derives from; () unless the application has imported the SDK."""
+    cls = getattr(sys.modules.get("opentelemetry.sdk.trace"), "ReadableSpan", None)
+    return (cls,) if isinstance(cls, type) else ()
 
 
 def provider_processors(provider: Any) -> Any | None:

@@ -1,0 +1,3 @@
+"""Who keeps memory alive."""
+
+from __future__ import annotations
