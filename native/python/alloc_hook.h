@@ -17,6 +17,7 @@
 
 #include "python_compat.h"
 #include "spanheap/profile.h"
+#include "spanheap/span_log.h"
 
 enum {
     SH_PYMALLOC_MAX = 512,                    /* SMALL_REQUEST_THRESHOLD in obmalloc.c, all versions */
@@ -48,6 +49,7 @@ typedef struct {
     uint64_t muted, pending_overflow, samples_begun, sampling_ns;
     sh_label_table labels;
     sh_profile profile;
+    sh_span_log *log;              /* GIL: where spans that end are entered; NULL: nowhere */
 } sh_hook;
 
 extern sh_hook sh_the_hook;        /* one per process, as the allocators are */

@@ -168,6 +168,8 @@ static void after_fork_in_parent(void) { sh_lock_release(&hook.profile.live.lock
 /* The tables are whole (the lock was held), so inherited blocks stay accounted for; the random sequences must part. */
 static void after_fork_in_child(void) {
     sh_lock_reset(&hook.profile.live.lock);
+    sh_span_table_forked(&hook.profile.spans);
+    if (hook.log) sh_span_log_forked(hook.log);
     hook.seed = sh_hash_mix(hook.seed, (uint64_t)getpid());
     atomic_fetch_add_explicit(&hook.epoch, 1, memory_order_release);
     sh_rng_seed(&hook.rng, hook.seed);

@@ -127,7 +127,7 @@ bool sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p) {
     bool ok = stacks.of && spans.of && threads.of && s->samples && s->totals;
     if (ok) {
         s->interval = p->interval;
-        s->active_spans = p->spans.active;
+        s->active_spans = sh_span_table_listed(&p->spans);
         s->realtime_ns = sh_clock_ns(CLOCK_REALTIME);
         s->monotonic_ns = sh_clock_ns(CLOCK_MONOTONIC);
         s->strings = &p->strings;

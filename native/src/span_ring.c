@@ -228,14 +228,14 @@ static uint64_t read_slot(const sh_span_ring *ring, sh_ring_stripe *stripe, sh_r
 
 typedef struct { uint64_t high, low; } trace_key;
 
-/* The tickets of one lap before `head`, in order. A slot may hold one of an earlier lap, when the last one was skipped:
+/* The last tickets, at most one lap of them, before `head`, in order. A slot may hold one of an earlier lap, when the last one was skipped:
  * those few are put in front. */
-static uint32_t copy_stripe(sh_span_ring *ring, uint32_t number, uint32_t now_ms, const trace_key *trace,
+static uint32_t copy_stripe(sh_span_ring *ring, uint32_t number, uint32_t now_ms, uint32_t newest, const trace_key *trace,
                             sh_span_record *out, uint64_t *tickets, uint32_t room) {
     sh_ring_stripe *stripe = &ring->stripes[number];
     uint64_t head = atomic_load_explicit(&stripe->head, memory_order_acquire), words[SH_RING_WORDS], expired = 0;
-    uint32_t slots = slots_of(ring, number), count = 0, early = 0;
-    for (uint64_t ticket = head > slots ? head - slots : 0; ticket < head && count < room; ticket++) {
+    uint32_t slots = slots_of(ring, number), lap = newest < slots ? newest : slots, count = 0, early = 0;
+    for (uint64_t ticket = head > lap ? head - lap : 0; ticket < head && count < room; ticket++) {
         sh_ring_slot *slot = slot_of(ring, number, ticket);
         uint64_t seq = read_slot(ring, stripe, slot, now_ms, words, &expired);
         if (!seq || ticket_of(seq) > ticket) continue;   /* none, or one that came after the call */
@@ -255,21 +255,26 @@ static uint32_t copy_stripe(sh_span_ring *ring, uint32_t number, uint32_t now_ms
     return count;
 }
 
-static uint32_t copy_all(sh_span_ring *ring, int64_t now_ns, const trace_key *trace, sh_span_record *out, uint64_t *tickets,
-                         uint32_t room) {
+static uint32_t copy_all(sh_span_ring *ring, int64_t now_ns, uint32_t newest, const trace_key *trace, sh_span_record *out,
+                         uint64_t *tickets, uint32_t room) {
     uint32_t count = 0;
     for (uint32_t number = 0; number < ring->options.stripes; number++)
-        count += copy_stripe(ring, number, clock_ms(ring, now_ns), trace, out + count, tickets + count, room - count);
+        count += copy_stripe(ring, number, clock_ms(ring, now_ns), newest, trace, out + count, tickets + count, room - count);
     return count;
 }
 
 uint32_t sh_span_ring_copy(sh_span_ring *ring, int64_t now_ns, sh_span_record *out, uint64_t *tickets, uint32_t room) {
-    return copy_all(ring, now_ns, NULL, out, tickets, room);
+    return copy_all(ring, now_ns, UINT32_MAX, NULL, out, tickets, room);
+}
+
+uint32_t sh_span_ring_copy_newest(sh_span_ring *ring, int64_t now_ns, uint32_t n, sh_span_record *out, uint64_t *tickets,
+                                  uint32_t room) {
+    return copy_all(ring, now_ns, n, NULL, out, tickets, room);
 }
 
 uint32_t sh_span_ring_copy_trace(sh_span_ring *ring, int64_t now_ns, uint64_t trace_high, uint64_t trace_low,
                                  sh_span_record *out, uint64_t *tickets, uint32_t room) {
-    return copy_all(ring, now_ns, &(trace_key){ trace_high, trace_low }, out, tickets, room);
+    return copy_all(ring, now_ns, UINT32_MAX, &(trace_key){ trace_high, trace_low }, out, tickets, room);
 }
 
 /* ------------------------------------------------------------------ counts */

@@ -4,19 +4,41 @@
 
 #include "spanheap/string_table.h"
 
+enum { FIRST_INDEX_BITS = 8 };   /* one page */
+
+static size_t index_size(const sh_span_index *index) { return (size_t)1 << index->bits; }
+static size_t index_bytes(const sh_span_index *index) {
+    return (((size_t)1 << index->max_bits) * 3 / 2) * sizeof *index->entries;
+}
+
+static unsigned first_bits(const sh_span_index *index) {
+    return index->max_bits < FIRST_INDEX_BITS ? index->max_bits : FIRST_INDEX_BITS;
+}
+
+static bool init_index(sh_span_index *index, uint32_t capacity) {
+    *index = (sh_span_index){ .max_bits = sh_log2_ceil((size_t)capacity * 2) };
+    index->bits = first_bits(index);
+    index->entries = sh_pages_map(index_bytes(index));
+    return index->entries != NULL;
+}
+
+static void clear_index(sh_span_index *index) {
+    if (index->count) sh_pages_zero(index->entries, index_size(index) * sizeof *index->entries);
+    index->count = 0;
+    index->bits = first_bits(index);
+}
+
 bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ended, uint32_t max_recent,
                         const uint32_t pseudo_names[SH_SPAN_FIRST]) {
     memset(t, 0, sizeof *t);
     t->max_active = max_active;
     t->max_recent = max_recent;
     t->capacity = max_active + max_ended + max_recent + SH_SPAN_FIRST;
-    t->index_bits = sh_log2_ceil((size_t)t->capacity * 2);
     t->spans = sh_pages_map(t->capacity * sizeof *t->spans);
-    t->by_address = sh_pages_map(sizeof *t->by_address << t->index_bits);
-    t->by_id = sh_pages_map(sizeof *t->by_id << t->index_bits);
     t->recent = sh_pages_map((max_recent + 1) * sizeof *t->recent);
     t->met = sh_pages_map(SH_SPANS_MET * sizeof *t->met);
-    if (!t->spans || !t->by_address || !t->by_id || !t->recent || !t->met) {
+    bool ok = init_index(&t->by_address, t->capacity);
+    if (!init_index(&t->by_id, t->capacity) || !ok || !t->spans || !t->recent || !t->met) {
         sh_span_table_fini(t);
         return false;
     }
@@ -28,8 +50,8 @@ bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ende
 
 void sh_span_table_fini(sh_span_table *t) {
     sh_pages_unmap(t->spans, t->capacity * sizeof *t->spans);
-    sh_pages_unmap(t->by_address, sizeof *t->by_address << t->index_bits);
-    sh_pages_unmap(t->by_id, sizeof *t->by_id << t->index_bits);
+    sh_pages_unmap(t->by_address.entries, index_bytes(&t->by_address));
+    sh_pages_unmap(t->by_id.entries, index_bytes(&t->by_id));
     sh_pages_unmap(t->recent, (t->max_recent + 1) * sizeof *t->recent);
     sh_pages_unmap(t->met, SH_SPANS_MET * sizeof *t->met);
     memset(t, 0, sizeof *t);
@@ -39,40 +61,75 @@ void sh_span_table_fini(sh_span_table *t) {
 
 typedef enum { BY_ADDRESS, BY_ID } key_kind;
 
-static uint32_t *index_of(const sh_span_table *t, key_kind kind) { return kind == BY_ADDRESS ? t->by_address : t->by_id; }
+static sh_span_index *index_of(sh_span_table *t, key_kind kind) { return kind == BY_ADDRESS ? &t->by_address : &t->by_id; }
 
 static uint64_t key_of(const sh_span *s, key_kind kind) {
     return kind == BY_ADDRESS ? (uint64_t)(uintptr_t)s->object >> 4 : s->span_id;
 }
 
-static size_t home_of(const sh_span_table *t, uint64_t key) { return sh_hash_u64(key) >> (64 - t->index_bits); }
+static uint32_t hash_of(uint64_t key) { return (uint32_t)(sh_hash_u64(key) >> 32); }
 
+static size_t home_of(const sh_span_index *index, uint32_t hash) { return hash >> (32 - index->bits); }
+
+/* Where the key is, or else goes. */
 static size_t find(const sh_span_table *t, key_kind kind, uint64_t key) {
-    const uint32_t *index = index_of(t, kind);
-    size_t mask = ((size_t)1 << t->index_bits) - 1, i = home_of(t, key);
-    while (index[i] && key_of(&t->spans[index[i]], kind) != key) i = (i + 1) & mask;
+    const sh_span_index *index = kind == BY_ADDRESS ? &t->by_address : &t->by_id;
+    uint32_t hash = hash_of(key);
+    size_t mask = index_size(index) - 1, i = home_of(index, hash);
+    for (; index->entries[i].slot; i = (i + 1) & mask)
+        if (index->entries[i].hash == hash && key_of(&t->spans[index->entries[i].slot], kind) == key) break;
     return i;
 }
 
+static uint32_t found(const sh_span_table *t, key_kind kind, uint64_t key) {
+    return (kind == BY_ADDRESS ? &t->by_address : &t->by_id)->entries[find(t, kind, key)].slot;
+}
+
 static void unindex(sh_span_table *t, key_kind kind, uint32_t slot) {
-    uint32_t *index = index_of(t, kind);
-    size_t mask = ((size_t)1 << t->index_bits) - 1, hole = find(t, kind, key_of(&t->spans[slot], kind));
-    if (index[hole] != slot) return;   /* the key was taken over by a later span */
-    for (size_t i = (hole + 1) & mask; index[i]; i = (i + 1) & mask) {
-        size_t home = home_of(t, key_of(&t->spans[index[i]], kind));
+    sh_span_index *index = index_of(t, kind);
+    uint32_t hash = hash_of(key_of(&t->spans[slot], kind));
+    size_t mask = index_size(index) - 1, hole = home_of(index, hash);
+    while (index->entries[hole].slot != slot) {
+        if (!index->entries[hole].slot) return;   /* the key was taken over by a later span */
+        hole = (hole + 1) & mask;
+    }
+    for (size_t i = (hole + 1) & mask; index->entries[i].slot; i = (i + 1) & mask) {
+        size_t home = home_of(index, index->entries[i].hash);
         if (((i - home) & mask) >= ((i - hole) & mask)) {
-            index[hole] = index[i];
+            index->entries[hole] = index->entries[i];
             hole = i;
         }
     }
-    index[hole] = 0;
+    index->entries[hole].slot = 0;
+    index->count--;
+}
+
+/* Twice the size. Nothing is allocated: this may be inside a hook. */
+static void grow_index(sh_span_index *index) {
+    size_t old_size = index_size(index);
+    sh_span_entry *old = index->entries + 2 * old_size;
+    memcpy(old, index->entries, old_size * sizeof *old);
+    memset(index->entries, 0, old_size * sizeof *old);
+    index->bits++;
+    size_t mask = index_size(index) - 1;
+    for (size_t i = 0; i < old_size; i++) {
+        if (!old[i].slot) continue;
+        size_t place = home_of(index, old[i].hash);
+        while (index->entries[place].slot) place = (place + 1) & mask;
+        index->entries[place] = old[i];
+    }
+    memset(old, 0, old_size * sizeof *old);
 }
 
 /* Enters the slot under its key. The span that had the key keeps its slot but can no longer be found by it. */
 static uint32_t reindex(sh_span_table *t, key_kind kind, uint32_t slot) {
-    size_t position = find(t, kind, key_of(&t->spans[slot], kind));
-    uint32_t previous = index_of(t, kind)[position];
-    index_of(t, kind)[position] = slot;
+    sh_span_index *index = index_of(t, kind);
+    if (SH_UNLIKELY(index->count * (size_t)2 >= index_size(index)) && index->bits < index->max_bits) grow_index(index);
+    uint64_t key = key_of(&t->spans[slot], kind);
+    size_t position = find(t, kind, key);
+    uint32_t previous = index->entries[position].slot;
+    index->entries[position] = (sh_span_entry){ hash_of(key), slot };
+    index->count += !previous;
     return previous;
 }
 
@@ -90,11 +147,21 @@ void sh_span_table_release(sh_span_table *t, uint32_t slot) {
     }
 }
 
+/* A slot lives for less than 2^31 starts, or it is listed wrongly. */
+static bool is_inherited(const sh_span_table *t, const sh_span *s) {
+    return t->inherited && (int32_t)(s->serial - (uint32_t)t->inherited) <= 0;
+}
+
+static void leave_active(sh_span_table *t, uint32_t slot) {
+    t->active_inherited -= is_inherited(t, &t->spans[slot]);
+    t->spans[slot].active = false;
+    t->active--;
+}
+
 static void deactivate(sh_span_table *t, uint32_t slot) {
     unindex(t, BY_ADDRESS, slot);
     unindex(t, BY_ID, slot);
-    t->spans[slot].active = false;
-    t->active--;
+    leave_active(t, slot);
     sh_span_table_release(t, slot);
 }
 
@@ -105,8 +172,7 @@ static void retire(sh_span_table *t, uint32_t slot) {
         return;
     }
     unindex(t, BY_ADDRESS, slot);
-    t->spans[slot].active = false;
-    t->active--;
+    leave_active(t, slot);
     uint32_t *place = &t->recent[t->retired++ % t->max_recent], oldest = *place;
     *place = slot;
     if (oldest) {
@@ -123,11 +189,11 @@ static uint32_t take_slot(sh_span_table *t) {
 }
 
 uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id) {
-    return span_id ? t->by_id[find(t, BY_ID, span_id)] : SH_SPAN_NONE;
+    return span_id ? found(t, BY_ID, span_id) : SH_SPAN_NONE;
 }
 
 uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
-    uint32_t dead = t->by_address[find(t, BY_ADDRESS, (uint64_t)(uintptr_t)start->object >> 4)];
+    uint32_t dead = found(t, BY_ADDRESS, (uint64_t)(uintptr_t)start->object >> 4);
     if (dead && t->spans[dead].active) {   /* freed without end(): its address has been given to another */
         t->replaced++;
         deactivate(t, dead);
@@ -141,10 +207,9 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
     t->spans[slot] = (sh_span){
         .trace_high = start->trace_high, .trace_low = start->trace_low, .span_id = start->span_id, .start_ns = start->start_ns,
         .object = start->object, .type = start->type, .name = start->name, .root = root, .refs = 1, .active = true,
-        .sampled = start->sampled,
+        .sampled = start->sampled, .serial = (uint32_t)++t->started,
     };
     if (root != slot) sh_span_table_retain(t, root);
-    t->started++;
     t->active++;
     reindex(t, BY_ADDRESS, slot);
     uint32_t same_id = reindex(t, BY_ID, slot);
@@ -156,16 +221,20 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
 }
 
 bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name) {
-    uint32_t slot = t->by_id[find(t, BY_ID, span_id)];
+    uint32_t slot = found(t, BY_ID, span_id);
     if (!slot || !t->spans[slot].active) return false;
-    t->spans[slot].name = name;
-    t->ended++;
-    retire(t, slot);
+    sh_span_table_end_slot(t, slot, name);
     return true;
 }
 
+void sh_span_table_end_slot(sh_span_table *t, uint32_t slot, uint32_t name) {
+    t->spans[slot].name = name;
+    t->ended++;
+    retire(t, slot);
+}
+
 uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, const void *type) {
-    uint32_t slot = t->by_address[find(t, BY_ADDRESS, (uint64_t)(uintptr_t)object >> 4)];
+    uint32_t slot = found(t, BY_ADDRESS, (uint64_t)(uintptr_t)object >> 4);
     return slot && t->spans[slot].type == type ? slot : SH_SPAN_NONE;
 }
 
@@ -227,12 +296,10 @@ uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts) {
 }
 
 void sh_span_table_clear(sh_span_table *t) {
-    if (t->started || t->settled || t->met_count) {
-        sh_pages_zero(t->by_address, sizeof *t->by_address << t->index_bits);
-        sh_pages_zero(t->by_id, sizeof *t->by_id << t->index_bits);
-    }
+    clear_index(&t->by_address);
+    clear_index(&t->by_id);
     if (t->retired) sh_pages_zero(t->recent, t->max_recent * sizeof *t->recent);
-    t->retired = 0;
+    t->retired = t->inherited = t->active_inherited = 0;
     t->high = SH_SPAN_FIRST;
     t->first_free = t->active = t->met_count = 0;
     t->started = t->ended = t->untracked = t->replaced = t->settled = t->unmet = 0;
@@ -240,11 +307,18 @@ void sh_span_table_clear(sh_span_table *t) {
 
 /* ------------------------------------------------------------------ views */
 
+void sh_span_table_forked(sh_span_table *t) {
+    t->inherited = t->started;
+    t->active_inherited = t->active;
+}
+
+bool sh_span_table_is_listed(const sh_span_table *t, const sh_span *s) { return s->active && !is_inherited(t, s); }
+
 uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n) {
     uint32_t count = 0;   /* slots[0..count) is sorted; n is small, so insertion beats a heap */
     for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++) {
         const sh_span *s = &t->spans[slot];
-        if (!s->active || (count == n && (!n || s->start_ns >= t->spans[slots[n - 1]].start_ns))) continue;
+        if (!sh_span_table_is_listed(t, s) || (count == n && (!n || s->start_ns >= t->spans[slots[n - 1]].start_ns))) continue;
         uint32_t i = count < n ? count++ : n - 1;
         for (; i && t->spans[slots[i - 1]].start_ns > s->start_ns; i--) slots[i] = slots[i - 1];
         slots[i] = slot;
@@ -253,33 +327,36 @@ uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t 
 }
 
 size_t sh_span_table_memory(const sh_span_table *t) {
-    return t->high * sizeof *t->spans + (2 * sizeof *t->by_id << t->index_bits);
+    return t->high * sizeof *t->spans + (index_size(&t->by_address) + index_size(&t->by_id)) * sizeof *t->by_id.entries;
 }
 
 bool sh_span_table_valid(const sh_span_table *t) {
-    uint32_t active = 0, recent = 0, by_id = 0, free_slots = 0, in_use = 0, provisional = 0;
+    uint32_t active = 0, inherited = 0, recent = 0, by_id = 0, by_address = 0, free_slots = 0, in_use = 0, provisional = 0;
     for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++) {
         const sh_span *s = &t->spans[slot];
         if (!s->refs) continue;
         in_use++;
         active += s->active;
+        inherited += s->active && !sh_span_table_is_listed(t, s);
         provisional += s->provisional;
         if (!t->spans[s->root].refs || t->spans[s->root].root != s->root) return false;
-        if (s->active && t->by_id[find(t, BY_ID, s->span_id)] != slot) return false;
+        if (s->active && found(t, BY_ID, s->span_id) != slot) return false;
     }
-    for (size_t i = 0; i < (size_t)1 << t->index_bits; i++) {
-        by_id += t->by_id[i] != 0;
-        const sh_span *s = &t->spans[t->by_address[i]];
-        if (t->by_address[i] && !s->active && !s->provisional) return false;
+    for (size_t i = 0; i < index_size(&t->by_id); i++) by_id += t->by_id.entries[i].slot != 0;
+    for (size_t i = 0; i < index_size(&t->by_address); i++) {
+        const sh_span *s = &t->spans[t->by_address.entries[i].slot];
+        by_address += t->by_address.entries[i].slot != 0;
+        if (t->by_address.entries[i].slot && !s->active && !s->provisional) return false;
     }
     for (uint32_t i = 0; i < t->max_recent; i++) {
         uint32_t slot = t->recent[i];
         if (slot && (!t->spans[slot].refs || t->spans[slot].active)) return false;
-        if (slot && t->by_id[find(t, BY_ID, t->spans[slot].span_id)] == slot) recent++;
+        if (slot && found(t, BY_ID, t->spans[slot].span_id) == slot) recent++;
     }
     for (uint32_t i = 0; i < t->met_count; i++)
         if (!t->spans[t->met[i]].provisional) return false;
     for (uint32_t slot = t->first_free; slot; slot = t->spans[slot].next) free_slots++;
-    return active == t->active && provisional == t->met_count && by_id == active + recent && t->started == t->ended + t->active + t->replaced
+    return active == t->active && inherited == t->active_inherited && provisional == t->met_count && by_id == active + recent
+        && by_id == t->by_id.count && by_address == t->by_address.count && t->started == t->ended + t->active + t->replaced
         && in_use + free_slots == t->high - SH_SPAN_FIRST;
 }

@@ -164,7 +164,7 @@ static void test_against_a_plain_array(void) {
     }
     CHECK(untracked > 0 && replaced > 0 && shared_roots > 0);
     sh_span_table_fini(&t);
-    CHECK(t.spans == NULL && t.by_address == NULL && t.by_id == NULL);
+    CHECK(t.spans == NULL && t.by_address.entries == NULL && t.by_id.entries == NULL);
 }
 
 /* ------------------------------------------------------------------ single rules */

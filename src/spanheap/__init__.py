@@ -24,8 +24,9 @@ from spanheap.session import Session, current, profile, start  # noqa: E402
 from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
 from spanheap.spans.counts import SpanCounts  # noqa: E402
 from spanheap.spans.labels import labels  # noqa: E402
-from spanheap.spans.record import SpanRecord  # noqa: E402
-from spanheap.spans.store import ActiveSpan, SpanStore  # noqa: E402
+from spanheap.spans.record import SpanFlags, SpanRecord  # noqa: E402
+from spanheap.spans.retained import RetainedSpans, RetainedTotals, UnendedSpans  # noqa: E402
+from spanheap.spans.store import ActiveSpan, SpanNameCounts, SpanStore, TraceSpans  # noqa: E402
 from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
 
@@ -63,15 +64,21 @@ __all__ = [
     "Holder",
     "LeakPolicy",
     "NamingSampler",
+    "RetainedSpans",
+    "RetainedTotals",
     "Session",
     "Site",
     "SpanCounts",
+    "SpanFlags",
+    "SpanNameCounts",
     "SpanRecord",
     "SpanRing",
     "SpanStore",
     "SpanUsage",
     "SpanheapError",
     "Stats",
+    "TraceSpans",
+    "UnendedSpans",
     "UnsupportedInterpreter",
     "__version__",
     "current",

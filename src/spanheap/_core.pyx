@@ -43,6 +43,7 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
     options.profile.labels = &sh_the_hook.labels
     options.max_depth = max_depth
     options.window_share = window_share
+    begin_watch(seed)   # before: spans are told of as soon as the hook is on
     cdef const char *problem = sh_hook_start_with_gil(&options)
     if problem != NULL:
         return problem.decode()
@@ -55,6 +56,7 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
 def stop():
     settle_all_spans()   # what the hook kept alive is given back
     sh_hook_stop_with_gil()
+    end_watch()
 
 
 def set_wake_up(callback):
@@ -151,11 +153,13 @@ cdef object frame_of(uint32_t location_id):
     return frame
 
 
+include "_core_ring.pxi"
+include "_core_store.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
-include "_core_ring.pxi"
 include "_core_holders.pxi"
+include "_core_watched.pxi"
 
 
 # ---------------------------------------------------------------- figures
@@ -209,15 +213,18 @@ def counters():
         "threads_overflowed": p.threads.overflowed,
         "spans_started": p.spans.started,
         "spans_ended": p.spans.ended,
-        "spans_active": p.spans.active,
+        "spans_active": sh_span_table_listed(&p.spans),
         "spans_untracked": p.spans.untracked,
         "spans_replaced": p.spans.replaced,
         "spans_settled": p.spans.settled,
         "spans_unmet": p.spans.unmet,
+        "spans_watched": the_watch.count,
+        "spans_unwatched": the_watch.dropped,
         "labels": the_labels.in_use,
         "labels_overflowed": the_labels.overflowed,
         "hook_lost": sh_hook_lost_count(),
-        "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels),
+        "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels) + watch_bytes()
+        + (current_log.nbytes if current_log is not None else 0),
         "sampling_ns": sh_the_hook.sampling_ns,
     }
 

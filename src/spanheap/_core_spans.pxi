@@ -35,38 +35,119 @@ def mark_start_span(code):
     sh_frames_mark_with_gil(NULL if code is None else <void *>code)
 
 
-cdef str context_field, parent_field, name_field
+cdef str context_field, parent_field, name_field, start_field, end_field, status_field, code_field
+cdef object error_code = None
 
 
-def bind_span_fields(context, parent, name):
-    """Where a span keeps its context, its parent's context and its name; its properties take five times as long."""
-    global context_field, parent_field, name_field
-    context_field, parent_field, name_field = context, parent, name
+def bind_span_fields(context, parent, name, start, end, status, code):
+    """Where a span keeps its context, its parent's context, its name, when it started and ended, and its status, and a status
+    its code. Their properties take five times as long."""
+    global context_field, parent_field, name_field, start_field, end_field, status_field, code_field
+    context_field, parent_field, name_field, start_field, end_field = context, parent, name, start, end
+    status_field, code_field = status, code
 
 
-cdef int start_span(span, context, parent, name) except -1:
-    cdef sh_span_start start
-    if wake_up is not None:
-        wake(NULL)
-    if not isinstance(context, tuple) or not (parent is None or isinstance(parent, tuple)):
+def bind_error_code(code):
+    """The status code of spans that failed."""
+    global error_code
+    error_code = code
+
+
+cdef int64_t time_of(value, int64_t otherwise) noexcept:
+    """A time of a span, which is int nanoseconds since 1970; an application may give anything."""
+    cdef uint64_t ns
+    return <int64_t>ns if sh_uint64_of_int(value, &ns) and 0 < ns <= MAX_NS else otherwise
+
+
+cdef int read_context(context, uint64_t *high, uint64_t *low, uint64_t *span_id, bint *sampled) except -1:
+    if not isinstance(context, tuple):
         raise TypeError("a SpanContext is a tuple")
-    start.span_id = (<tuple>context)[1]
-    sh_trace_id_halves((<tuple>context)[0], &start.trace_high, &start.trace_low)
-    start.parent_span_id = 0 if parent is None or (<tuple>parent)[2] else <uint64_t>(<tuple>parent)[1]
-    start.start_ns = sh_clock_ns(CLOCK_REALTIME)
-    start.object = <void *>span
-    start.type = Py_TYPE(span)
-    start.sampled = <int>(<tuple>context)[3] & 1
-    start.name = sh_symbols_intern_with_gil(&the_profile.strings, name)
-    sh_hook_settle_with_gil(sh_span_table_start(&the_profile.spans, &start))
+    trace, span, flags = (<tuple>context)[0], (<tuple>context)[1], (<tuple>context)[3]
+    if not (sh_uint128_of_int(trace, high, low) and sh_uint64_of_int(span, span_id)):
+        sh_trace_id_halves(trace, high, low)   # raises, as do those who give such ids
+        span_id[0] = span
+    sampled[0] = <int>flags & 1
     return 0
 
 
-cdef int end_span(context, name) except -1:
-    if not isinstance(context, tuple):
+cdef int read_parent(parent, uint64_t *span_id, bint *local) except -1:
+    """0 and not local: none."""
+    span_id[0], local[0] = 0, False
+    if parent is None:
+        return 0
+    if not isinstance(parent, tuple):
         raise TypeError("a SpanContext is a tuple")
-    cdef uint64_t span_id = (<tuple>context)[1]
-    sh_span_table_end(&the_profile.spans, span_id, sh_symbols_intern_with_gil(&the_profile.strings, name))
+    span = (<tuple>parent)[1]
+    if not sh_uint64_of_int(span, span_id):
+        span_id[0] = span
+    local[0] = not (<tuple>parent)[2]
+    return 0
+
+
+cdef int start_span(span, context, parent, name, start_time) except -1:
+    cdef sh_span_start start
+    if wake_up is not None:
+        wake(NULL)
+    cdef bint sampled, local
+    read_context(context, &start.trace_high, &start.trace_low, &start.span_id, &sampled)
+    read_parent(parent, &start.parent_span_id, &local)
+    if not local:
+        start.parent_span_id = 0
+    start.start_ns = time_of(start_time, 0)
+    if start.start_ns == 0:
+        start.start_ns = sh_clock_ns(CLOCK_REALTIME)
+    start.object = <void *>span
+    start.type = Py_TYPE(span)
+    start.sampled = sampled
+    start.name = number_of_name(name)
+    cdef uint32_t slot = sh_span_table_start(&the_profile.spans, &start)
+    sh_hook_settle_with_gil(slot)
+    if sh_watch_list_wants(&the_watch, start.span_id):
+        watch(span, &start, slot)
+    return 0
+
+
+cdef void publish(sh_span_log *log, sh_span_record *record, uint32_t slot, start_time, end_time):
+    if slot == SH_SPAN_NONE:
+        log.counts.unannounced += 1
+    cdef int64_t end_ns = time_of(end_time, 0)
+    if end_ns == 0:
+        end_ns = sh_clock_ns(CLOCK_REALTIME)
+    record.start_ns = time_of(start_time, record.start_ns if record.start_ns else end_ns)
+    record.duration_ns = end_ns - record.start_ns
+    sh_span_log_publish(log, record, log_now())
+
+
+cdef int end_span(ended, context, parent, name, start_time, end_time, bint failed) except -1:
+    cdef sh_span_record record
+    cdef sh_span_log *log = sh_the_hook.log
+    cdef sh_span *span
+    cdef uint32_t slot
+    cdef bint sampled, local
+    read_context(context, &record.trace_high, &record.trace_low, &record.span_id, &sampled)
+    read_parent(parent, &record.parent_id, &local)
+    record.flags = (SH_SPAN_FLAG_SAMPLED if sampled else 0) | (SH_SPAN_FLAG_ERROR if failed else 0)
+    record.name = number_of_name(name)
+    record.thread = <uint16_t>(SH_CURRENT_THREAD_STATE().id & 0xFFF)
+    record.start_ns = 0
+    slot = sh_span_table_known(&the_profile.spans, record.span_id)
+    if slot != SH_SPAN_NONE:
+        span = &the_profile.spans.spans[slot]
+        if not span.active:
+            if log != NULL:
+                log.counts.ended_twice += 1
+            return 0
+        record.start_ns = span.start_ns
+        record.flags |= SH_SPAN_FLAG_TRACKED
+        if span.root == slot:
+            record.flags |= SH_SPAN_FLAG_ROOT
+        sh_span_table_end_slot(&the_profile.spans, slot, record.name)
+    elif not local:
+        record.flags |= SH_SPAN_FLAG_ROOT
+    if log != NULL:
+        publish(log, &record, slot, start_time, end_time)
+    if sh_watch_list_find(&the_watch, record.span_id) != NULL:
+        watch_ended(ended, record.span_id, record.name)   # last: it may run anything
     return 0
 
 
@@ -82,7 +163,8 @@ cdef class SpanProcessor:
         if not sh_the_hook.enabled:
             return
         try:
-            start_span(span, getattr(span, context_field), getattr(span, parent_field), getattr(span, name_field))
+            start_span(span, getattr(span, context_field), getattr(span, parent_field), getattr(span, name_field),
+                       getattr(span, start_field))
         except AttributeError:
             self.on_start_of_another_sdk(span)
         except Exception:
@@ -95,7 +177,9 @@ cdef class SpanProcessor:
         if not sh_the_hook.enabled:
             return
         try:
-            end_span(getattr(span, context_field), getattr(span, name_field))
+            end_span(span, getattr(span, context_field), getattr(span, parent_field), getattr(span, name_field),
+                     getattr(span, start_field), getattr(span, end_field),
+                     getattr(getattr(span, status_field), code_field) is error_code)
         except AttributeError:
             self.on_end_of_another_sdk(span)
         except Exception:
@@ -103,13 +187,14 @@ cdef class SpanProcessor:
 
     cdef on_start_of_another_sdk(self, span):
         try:
-            start_span(span, span.context, span.parent, span.name)
+            start_span(span, span.context, span.parent, span.name, getattr(span, "start_time", None))
         except Exception:
             self.errors += 1
 
     cdef on_end_of_another_sdk(self, span):
         try:
-            end_span(span.context, span.name)
+            end_span(span, span.context, span.parent, span.name, getattr(span, "start_time", None), getattr(span, "end_time", None),
+                     error_code is not None and getattr(getattr(span, "status", None), "status_code", None) is error_code)
         except Exception:
             self.errors += 1
 
@@ -133,6 +218,25 @@ def set_adopt(callback):
 
 cdef uint32_t intern(name):
     return sh_symbols_intern_with_gil(&the_profile.strings, name)
+
+
+cdef PyObject *cached_names[CACHED_NAMES]
+cdef uint32_t cached_numbers[CACHED_NAMES]
+
+
+cdef uint32_t number_of_name(name):
+    """The same for names of spans, most of which are the same object each time."""
+    cdef size_t place = (<size_t><void *>name >> 4) * <size_t>0x9E3779B97F4A7C15 >> 58   # 6 bits: CACHED_NAMES
+    if cached_names[place] == <PyObject *>name:
+        return cached_numbers[place]
+    cdef uint32_t number = intern(name)
+    # As SpanRing does: "<other>" is counted each time, a long one would be kept alive.
+    if type(name) is str and len(<str>name) <= CACHED_NAME_LENGTH and number != SH_STRING_OTHER:
+        Py_INCREF(name)
+        Py_XDECREF(cached_names[place])
+        cached_names[place] = <PyObject *>name
+        cached_numbers[place] = number
+    return number
 
 
 cdef int ask(span, sh_span_facts *facts) except -1:
@@ -283,10 +387,14 @@ cdef struct active_span:
     uint32_t root_name
 
 
-def active_spans(uint32_t n):
-    """The n oldest active spans: [(trace_id, span_id, name, root_name, start_ns)], ids in hex, oldest first."""
+def active_spans(uint32_t n, trace_id=None):
+    """The n oldest active spans, or those of this trace: [(trace_id, span_id, name, root_name, start_ns)], ids in hex,
+    oldest first. Those that the child of a fork inherited are not among them."""
     require_tables()
-    n = min(n, the_profile.spans.active)
+    cdef uint64_t high = 0, low = 0
+    if trace_id is not None:
+        trace_id_words(trace_id, &high, &low)
+    n = min(n, sh_span_table_listed(&the_profile.spans))
     cdef uint32_t *slots = <uint32_t *>malloc((n + 1) * sizeof(uint32_t))
     cdef active_span *copies = <active_span *>malloc((n + 1) * sizeof(active_span))
     cdef uint32_t count, i
@@ -299,7 +407,27 @@ def active_spans(uint32_t n):
             copies[i].span = the_profile.spans.spans[slots[i]]
             copies[i].root_name = the_profile.spans.spans[copies[i].span.root].name
         return [(hex_trace_id(copies[i].span.trace_high, copies[i].span.trace_low), "%016x" % copies[i].span.span_id,
-                 text(copies[i].span.name), text(copies[i].root_name), copies[i].span.start_ns) for i in range(count)]
+                 text(copies[i].span.name), text(copies[i].root_name), copies[i].span.start_ns)
+                for i in range(count)
+                if trace_id is None or (copies[i].span.trace_high == high and copies[i].span.trace_low == low)]
     finally:
         free(slots)
         free(copies)
+
+
+def active_by_name():
+    """{(name, local root?): active spans}."""
+    require_tables()
+    cdef sh_span_table *t = &the_profile.spans
+    cdef uint32_t slot, high = t.high
+    cdef dict counts = {}
+    cdef bint root
+    for slot in range(SH_SPAN_FIRST, high):
+        if sh_span_table_is_listed(t, &t.spans[slot]):
+            root = t.spans[slot].root == slot
+            key = (<object>t.spans[slot].name << 1) | root
+            counts[key] = counts.get(key, 0) + 1
+    cdef dict found = {}
+    for key, count in counts.items():
+        found[text(key >> 1), bool(key & 1)] = count
+    return found

@@ -66,11 +66,13 @@ cdef extern from "spanheap/span_table.h" nogil:
         int64_t start_ns
         const void *object
         uint32_t name, root
+        bint active
     ctypedef struct sh_span_table:
         sh_span *spans
-        uint32_t active, met_count
+        uint32_t active, met_count, high
         uint64_t started, ended, untracked, replaced, settled, unmet
     enum: SH_SPAN_NONE
+    enum: SH_SPAN_FIRST
     enum: SH_SPAN_UNSAMPLED
     enum: SH_SPAN_UNTRACKED
     ctypedef struct sh_span_start:
@@ -81,7 +83,10 @@ cdef extern from "spanheap/span_table.h" nogil:
         uint32_t name
         bint sampled
     uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start)
-    bint sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name)
+    enum: SH_SPAN_FIRST
+    void sh_span_table_end_slot(sh_span_table *t, uint32_t slot, uint32_t name)
+    bint sh_span_table_is_listed(const sh_span_table *t, const sh_span *s)
+    uint32_t sh_span_table_listed(const sh_span_table *t)
     ctypedef struct sh_span_facts:
         uint64_t trace_high, trace_low, span_id, parent_span_id
         int64_t start_ns
@@ -93,6 +98,46 @@ cdef extern from "spanheap/span_table.h" nogil:
     uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id)
     void sh_span_table_release(sh_span_table *t, uint32_t slot)
     uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n)
+
+
+cdef extern from "spanheap/watch_list.h" nogil:
+    enum: SH_WATCH_READABLE
+    ctypedef struct sh_watched:
+        uint64_t trace_high, trace_low, span_id, ended
+        void *span
+        void *readable
+        double since
+        uint32_t name, root_name, bytes
+        unsigned char alive, measured
+        bint exempt
+    ctypedef struct sh_watch_references:
+        bint (*alive)(void *reference) noexcept nogil
+        void (*release)(void *reference) noexcept nogil
+    ctypedef struct sh_watch_list:
+        sh_watched *entries
+        uint32_t capacity, count
+        unsigned level
+        uint64_t seen, thinned, dropped
+        double clock
+    ctypedef struct sh_watch_sum:
+        double spans, bytes
+    bint sh_watch_list_init(sh_watch_list *w, uint32_t capacity, uint32_t budget, sh_watch_references references)
+    void sh_watch_list_clear(sh_watch_list *w, uint64_t key)
+    bint sh_watch_list_wants(sh_watch_list *w, uint64_t span_id)
+    sh_watched *sh_watch_list_add(sh_watch_list *w, uint64_t span_id, void *span)
+    sh_watched *sh_watch_list_find(const sh_watch_list *w, uint64_t span_id)
+    void sh_watch_list_end(sh_watch_list *w, sh_watched *entry, void *readable, uint32_t name)
+    void sh_watch_list_advance(sh_watch_list *w, double now, uint64_t collections)
+    void sh_watch_list_sweep(sh_watch_list *w)
+    void sh_watch_list_queued(const sh_watch_list *w, sh_watched *e)
+    void sh_watch_list_exempt_last(sh_watch_list *w, double grace, double spans)
+    bint sh_watched_retained(const sh_watch_list *w, const sh_watched *e, double grace)
+    bint sh_watched_unended(const sh_watch_list *w, const sh_watched *e, double age)
+    bint sh_watched_confirmed(const sh_watch_list *w, const sh_watched *e)
+    double sh_watched_weight(const sh_watched *e)
+    void sh_watch_list_sum(const sh_watch_list *w, double grace, double age, sh_watch_sum *retained, sh_watch_sum *unended)
+    size_t sh_watch_list_memory(const sh_watch_list *w)
+    bint sh_watch_list_valid(const sh_watch_list *w)
 
 
 cdef extern from "spanheap/thread_table.h" nogil:
@@ -216,14 +261,43 @@ cdef extern from "spanheap/span_ring.h" nogil:
     void sh_span_ring_clear(sh_span_ring *ring)
     bint sh_span_ring_publish(sh_span_ring *ring, uint32_t stripe, const sh_span_record *record, int64_t now_ns)
     uint32_t sh_span_ring_copy(sh_span_ring *ring, int64_t now_ns, sh_span_record *out, uint64_t *tickets, uint32_t room)
+    uint32_t sh_span_ring_copy_newest(sh_span_ring *ring, int64_t now_ns, uint32_t n, sh_span_record *out, uint64_t *tickets,
+                                      uint32_t room)
     uint32_t sh_span_ring_copy_trace(sh_span_ring *ring, int64_t now_ns, uint64_t trace_high, uint64_t trace_low,
                                      sh_span_record *out, uint64_t *tickets, uint32_t room)
     sh_ring_counts sh_span_ring_count(sh_span_ring *ring, int64_t now_ns)
     bint sh_span_ring_valid(sh_span_ring *ring, int64_t now_ns)
 
 
+cdef extern from "spanheap/span_log.h" nogil:
+    enum: SH_SPAN_FLAG_SAMPLED
+    enum: SH_SPAN_FLAG_ERROR
+    enum: SH_SPAN_FLAG_ROOT
+    enum: SH_SPAN_FLAG_TRACKED
+    enum: SH_SPAN_LOG_ROWS
+    ctypedef struct sh_span_name_row:
+        uint32_t name
+        bint root
+        uint64_t ended, failed
+        int64_t duration_ns
+    ctypedef struct sh_span_log_counts:
+        uint64_t ended_twice, unannounced, names_overflowed
+        sh_span_name_row *rows
+    ctypedef struct sh_span_log:
+        sh_span_ring ring
+        sh_span_log_counts *counts
+    bint sh_span_log_init(sh_span_log *log, uint32_t capacity, int64_t ttl_ns, int64_t epoch_ns, void *memory)
+    void sh_span_log_fini(sh_span_log *log)
+    void sh_span_log_forked(sh_span_log *log)
+    bint sh_span_log_wiped_on_fork(const sh_span_log *log)
+    void sh_span_log_publish(sh_span_log *log, const sh_span_record *record, int64_t now_ns)
+    size_t sh_span_log_memory(const sh_span_log *log)
+    bint sh_span_log_valid(sh_span_log *log, int64_t now_ns)
+
+
 cdef extern from "spanheap/platform.h" nogil:
     int64_t sh_clock_ns(int id)
+    enum: CLOCK_REALTIME_COARSE   # of time.h
     void *sh_pages_map(size_t bytes)
 
 
@@ -245,6 +319,7 @@ cdef extern from "alloc_hook.h":
         uint64_t without_thread_state, muted, pending_overflow, sampling_ns
         sh_label_table labels
         sh_profile profile
+        sh_span_log *log
     sh_hook sh_the_hook
     void sh_hook_settle_with_gil(uint32_t span)
     bint sh_hook_has_pending()
@@ -297,3 +372,15 @@ cdef extern from "symbols.h":
 
 cdef extern from "type_cache.h":
     int sh_type_cache_release_with_gil(sh_live_table *live)
+
+
+cdef extern from "weak_reference.h" nogil:   # with the GIL held all the same: they are called from C as well
+    enum: SH_WEAK_REFERENCE_BYTES
+    void *sh_weak_reference_new_with_gil(object o)
+    void *sh_weak_reference_object_with_gil(void *reference)
+    bint sh_weak_reference_alive_with_gil(void *reference)
+    void sh_weak_reference_release_with_gil(void *reference)
+
+
+cdef extern from "owned_size.h":
+    size_t sh_owned_size_with_gil(void *first, void *second)

@@ -49,7 +49,7 @@ class Options:
         _number("max_depth", self.max_depth, 1, _core.MAX_DEPTH)
         _number("max_samples", self.max_samples, 16, 1 << 24)
         _number("span_capacity", self.span_capacity, 1, 1 << 22)
-        _number("span_ttl", self.span_ttl, 0, 1e9, whole=False)
+        _number("span_ttl", self.span_ttl, 0.001, 3_283_200, whole=False)   # as SpanRing, see docs/ring.md
         _number("pause_budget_ms", self.pause_budget_ms, 0, 60_000, whole=False)
         for name in ("adaptive", "propagate_to_threads"):
             if not isinstance(getattr(self, name), bool):

@@ -21,7 +21,7 @@ from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
 from spanheap.snapshot import HeapSnapshot, Totals
-from spanheap.spans import attribution, providers
+from spanheap.spans import attribution, providers, watch
 from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
 from spanheap.telemetry import gauges
@@ -57,17 +57,19 @@ class Session:
         self._longest_tick_s = 0.0
         self._attached = False
         self._ticking = False
-        self.spans = SpanStore()
+        self.spans = SpanStore(options.span_capacity, options.span_ttl)
 
     # ------------------------------------------------------------ life
 
     def _start(self) -> None:
         o = self._options
         assert o.seed is not None
+        self.spans._open()
         problem = _core.start(
             float(o.sample_interval), o.max_samples, o.max_depth, o.span_capacity, o.adaptive, o.seed, 1.0
         )
         if problem:
+            self.spans._close()
             raise SpanheapError(f"spanheap cannot start: {problem}")
         self._running = True
         try:
@@ -103,6 +105,7 @@ class Session:
                 self._ticker.stop()
             with self._dump_lock:   # a dump that is being written reads the tables
                 _core.stop()
+            self.spans._close()
             _core.set_wake_up(None)
             if self._options.propagate_to_threads:
                 from spanheap.spans import propagation
@@ -129,6 +132,7 @@ class Session:
             _core.name_threads([(t.ident, t.name) for t in threading.enumerate() if t.ident is not None])
         if not self._attached:
             self._attached = providers.attach(self._options.tracer_provider)
+        watch.tick(now)
         self._ticks += 1
         self._longest_tick_s = max(self._longest_tick_s, time.perf_counter() - start)
 
@@ -201,6 +205,7 @@ class Session:
             longest_tick_s=self._longest_tick_s,
             processor_errors=providers.processor_errors(),
             tick_errors=ticker.errors if ticker else 0,
+            **self.spans._counters(),
         )
 
     def _name_threads(self) -> None:
@@ -241,7 +246,8 @@ def start(
     max_samples: live samples at the same time. adaptive=True: when they are reached the interval is doubled, and
         halved again later, without bias; False: further samples are dropped and counted.
     seed: makes the sampling of one thread repeatable, for tests.
-    span_capacity: active spans tracked at the same time. span_ttl: accepted, without effect in this version.
+    span_capacity: active spans tracked at the same time, and ended ones kept. span_ttl: seconds for which an ended one is
+        kept at the most. See `Session.spans`.
     tracer_provider, meter_provider: instead of the global ones. logger_provider: accepted, without effect in this
         version.
     tick: seconds between housekeeping ticks; None: no thread, the caller calls `Session.tick(now)`.

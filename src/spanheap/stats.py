@@ -49,6 +49,16 @@ class Stats:
     provider, or ended but still current."""
     spans_unmet: int
     """Of those, not asked for want of room: "<unsampled>" or "<untracked>"."""
+    spans_ended_twice: int
+    """Ended again after their end: not published again."""
+    spans_unannounced: int
+    """Ended without their start having been seen: before the session, or beyond span_capacity."""
+    span_names_overflowed: int
+    """Spans that `by_name()` has under "<other>" for want of room."""
+    spans_watched: int
+    """Of the sample that `Session.spans.retained()` and `unended()` are estimated from: started, and not yet gone."""
+    spans_unwatched: int
+    """Of those to be in it, the ones that could not be: their type allows no weak references."""
     labels: int
     """Sets of labels in use."""
     labels_overflowed: int

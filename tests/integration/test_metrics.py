@@ -16,7 +16,8 @@ from opentelemetry.sdk.trace import TracerProvider
 import spanheap
 
 BLOCK = 100_000
-ASKED_FOR = {"spanheap.heap.live_by_label"}   # reported where label_metrics= names keys
+# Reported where label_metrics= names keys, or where there are such spans.
+ASKED_FOR = {"spanheap.heap.live_by_label", "spanheap.span.retained_by_name", "spanheap.span.unended_by_name"}
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
@@ -74,6 +75,10 @@ def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader
     ) as session:
         with traces.get_tracer("t").start_as_current_span("GET /"), spanheap.labels(tenant="acme", job="import"):
             kept = [bytes(BLOCK) for _ in range(50)]
+            held = traces.get_tracer("t").start_span("held")
+            held.end()
+            for now in (0, 1, 70):
+                session.tick(now)
             snapshot, metrics = session.snapshot(), collect(reader)
         assert {name: (kind_of(metric), metric.unit) for name, metric in metrics.items()} == listed()
         assert all(metric.description for metric in metrics.values())
@@ -86,6 +91,11 @@ def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader
         assert value(metrics["spanheap.sample.count"]) >= 50
         assert 10_000 < value(metrics["spanheap.profiler.memory"]) < 500e6
         assert 0 < value(metrics["spanheap.profiler.cpu.time"]) < 60
+        for name, of in (("retained", "held"), ("unended", "GET /")):
+            assert value(metrics[f"spanheap.span.{name}"]) == 1
+            assert 2_000 < value(metrics[f"spanheap.span.{name}_memory"]) < 4_000
+            [point] = metrics[f"spanheap.span.{name}_by_name"].data.data_points
+            assert (point.value, dict(point.attributes)) == (1, {"spanheap.span.name": of})
         [labelled] = metrics["spanheap.heap.live_by_label"].data.data_points
         assert dict(labelled.attributes) == {"spanheap.label.key": "tenant", "spanheap.label.value": "acme"}
         assert len(kept) * BLOCK <= labelled.value < len(kept) * BLOCK * 1.1
@@ -166,3 +176,18 @@ def test_label_values_are_bounded(reader: InMemoryMetricReader, meters: MeterPro
     assert set(values) == {f"tenant {i:02}" for i in range(11, 30)} | {"<other>"}
     assert sum(range(1, 12)) * BLOCK <= values["<other>"] < sum(range(1, 12)) * BLOCK * 1.1
     del kept
+
+
+def test_names_of_retained_spans_are_bounded(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
+    """The 19 most frequent names have their own series, the rest is one."""
+    traces = TracerProvider()
+    tracer = traces.get_tracer("t")
+    with spanheap.profile(tick=None, meter_provider=meters, tracer_provider=traces) as session:
+        kept = [tracer.start_span(f"GET /{i % 12 * (i % 5)}") for i in range(100)]
+        for span in kept:
+            span.end()
+        for now in range(8):
+            session.tick(now)
+        points = collect(reader)["spanheap.span.retained_by_name"].data.data_points
+    assert len(points) == 20 and points[-1].attributes == {"spanheap.span.name": "<other>"}
+    assert sum(point.value for point in points) == 100

@@ -23,7 +23,7 @@ Script = Callable[..., str]
         ("max_depth", 0, ValueError, "between 1 and"),
         ("max_samples", 15, ValueError, "between 16 and"),
         ("span_capacity", -1, ValueError, "between 1 and"),
-        ("span_ttl", float("nan"), ValueError, "between 0 and"),
+        ("span_ttl", float("nan"), ValueError, "between 0.001 and 3,283,200"),
         ("tick", 0, ValueError, "between 0.01 and 3,600"),
         ("seed", 1 << 64, ValueError, "between 0 and"),
         ("pause_budget_ms", -5, ValueError, "between 0 and 60,000"),

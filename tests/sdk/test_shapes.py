@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import weakref
+from collections.abc import Sequence
 from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry import context, trace
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, Sampler, SamplingResult
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
@@ -27,7 +31,8 @@ class Recorder(SpanProcessor):
     def note(self, when: str, span: ReadableSpan) -> None:
         """Keep the private fields and the public properties, as they are now."""
         private = tuple(getattr(span, name) for name in sdk.SPAN_FIELDS)
-        self.seen.append((when, private, (span.context, span.parent, span.name)))
+        self.seen.append((when, private, (span.context, span.parent, span.name,
+                                         span.start_time, span.end_time, span.status)))
 
     def on_start(self, span: Span, parent_context: context.Context | None = None) -> None:
         """See SpanProcessor."""
@@ -100,7 +105,8 @@ def test_the_fields_of_a_span_are_its_properties(provider: TracerProvider, recor
     ]
     for _, private, public in recorder.seen:
         assert all(a is b for a, b in zip(private, public, strict=True))
-        assert len(private) == len(sdk.SPAN_FIELDS) == 3
+        assert len(private) == len(sdk.SPAN_FIELDS) == 6
+        assert getattr(private[5], sdk.STATUS_CODE) is public[5].status_code
 
 
 def test_a_span_context_is_a_tuple_in_a_known_order(provider: TracerProvider) -> None:
@@ -139,6 +145,67 @@ def test_spans_are_built_below_start_span(provider: TracerProvider, recorder: Re
     sampler = Asked()
     dropped = TracerProvider(sampler=sampler).get_tracer("tests").start_span("dropped")
     assert sampler.below and type(dropped) is NonRecordingSpan
+
+
+def test_spans_can_be_referred_to_weakly(provider: TracerProvider) -> None:
+    """Both objects, and their references die with them."""
+    ended: list[ReadableSpan] = []
+
+    class Keeper(SpanProcessor):
+        def on_end(self, span: ReadableSpan) -> None:
+            ended.append(span)
+
+    provider.add_span_processor(Keeper())
+    span = provider.get_tracer("tests").start_span("one")
+    span.end()
+    references = [weakref.ref(span), weakref.ref(ended[0])]
+    assert references[0]() is span and references[1]() is ended[0] is not span
+    del span, ended[0]
+    assert references[0]() is None and references[1]() is None
+
+
+def test_an_export_queue_is_what_waits_and_what_is_being_sent(provider: TracerProvider) -> None:
+    """While nothing is exported, while an export goes on, and afterwards."""
+    exporting, go_on = threading.Event(), threading.Event()
+    sent: list[ReadableSpan] = []
+
+    class Slow(SpanExporter):
+        def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+            sent.extend(spans)
+            exporting.set()
+            go_on.wait(30)
+            return SpanExportResult.SUCCESS
+
+        def shutdown(self) -> None:
+            pass
+
+    batch = BatchSpanProcessor(Slow(), max_export_batch_size=4, schedule_delay_millis=60_000)
+    provider.add_span_processor(batch)
+    assert sdk.export_queue(batch) is not None and sdk.export_queue(Recorder()) is None
+    try:
+        for i in range(3):
+            provider.get_tracer("tests").start_span(f"{i}").end()
+        queue, listed, more = sdk.export_queue(batch)   # type: ignore[misc]
+        assert {span.name for span in queue} == {"0", "1", "2"}
+        assert more == 0 and not any(listed)
+        for i in range(3, 7):   # with the fourth a batch is full, and it is sent
+            provider.get_tracer("tests").start_span(f"{i}").end()
+        assert exporting.wait(30)
+        queue, listed, more = sdk.export_queue(batch)   # type: ignore[misc]
+        assert {span.name for span in queue} == {f"{i}" for i in range(7)} - {span.name for span in sent}
+        assert more == 4 or [span for span in listed if span is not None] == sent
+    finally:
+        go_on.set()
+        batch.shutdown()
+    queue, listed, more = sdk.export_queue(batch)   # type: ignore[misc]
+    assert not queue and not any(listed) and more == 0
+
+
+def test_processors_inside_others_are_among_their_fields() -> None:
+    """Of an object without fields there are none."""
+    inner = Recorder()
+    outer = SimpleNamespace(behind=inner, name="filter")
+    assert inner in sdk.fields(outer) and sdk.fields(object()) == ()
 
 
 def test_without_the_sdk_there_is_no_start_span() -> None:

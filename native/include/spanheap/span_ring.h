@@ -106,6 +106,9 @@ bool sh_span_ring_publish(sh_span_ring *ring, uint32_t stripe, const sh_span_rec
 /* Copies what was committed before the call and is not expired at now_ns, with its tickets: oldest first within a stripe,
  * stripe after stripe. At most `room`. Returns the number. */
 uint32_t sh_span_ring_copy(sh_span_ring *ring, int64_t now_ns, sh_span_record *out, uint64_t *tickets, uint32_t room);
+/* The same, of the last n tickets of each stripe: the newest n, but for tickets that were skipped. */
+uint32_t sh_span_ring_copy_newest(sh_span_ring *ring, int64_t now_ns, uint32_t n, sh_span_record *out, uint64_t *tickets,
+                                  uint32_t room);
 /* The same, of one trace. */
 uint32_t sh_span_ring_copy_trace(sh_span_ring *ring, int64_t now_ns, uint64_t trace_high, uint64_t trace_low,
                                  sh_span_record *out, uint64_t *tickets, uint32_t room);

@@ -12,6 +12,9 @@
  *
  * The first slots are no spans: they name what has none, and are never freed.
  *
+ * In the child of a fork the spans of before are inherited: still found, so that those that are current there go on, but not
+ * listed, since most are other threads', which are not here and will never end them.
+ *
  * Invariant: started = ended + active + replaced; refs > 0 <=> in use; the provisional slots are those in `met`; a slot's root is
  * itself, or an in-use slot that is its own root.
  * Address reuse: a Span freed without end() leaves its address behind; the next start at that address takes the key over, and
@@ -40,18 +43,29 @@ typedef struct {
     uint32_t next;         /* free list */
     bool active, provisional;
     bool sampled;          /* its trace is exported */
+    uint32_t serial;       /* of its start, modulo 2^32 */
 } sh_span;
 
 enum { SH_SPANS_MET = 8192 };   /* between two ticks; at the default interval that is 4 GiB allocated, each sample under another span */
 
+/* Open addressing, at most half full. It grows with what is in it, and an entry has its hash: to look at the spans themselves,
+ * or to be larger than need be, would cost several cache misses a span. */
+typedef struct { uint32_t hash, slot; } sh_span_entry;   /* slot 0: empty */
+typedef struct {
+    sh_span_entry *entries;   /* behind the largest size there is room for half as many, to grow through */
+    uint32_t count;
+    unsigned bits, max_bits;
+} sh_span_index;
+
 typedef struct {
     sh_span *spans;
-    uint32_t *by_address, *by_id;   /* open addressing: slot, 0 = empty */
+    sh_span_index by_address, by_id;
     uint32_t *recent;      /* those that ended last, a ring; each keeps one reference and its place in by_id */
     uint32_t *met;         /* provisional slots, in the order met */
     uint32_t capacity, max_active, max_recent, high, first_free, active, met_count;
-    unsigned index_bits;
     uint64_t retired;      /* into the ring */
+    uint64_t inherited;    /* starts before the fork that made this process; 0: none */
+    uint32_t active_inherited;
     uint64_t started, ended, untracked, replaced, settled, unmet;
 } sh_span_table;
 
@@ -74,6 +88,8 @@ void sh_span_table_clear(sh_span_table *t);
 uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start);
 /* The span of this id ends with this name; false when it is not known (ended before, started before us, untracked). */
 bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name);
+/* The same for a slot that sh_span_table_known gave and that is active. */
+void sh_span_table_end_slot(sh_span_table *t, uint32_t slot, uint32_t name);
 
 /* The active or provisional span at this address and of this type; SH_SPAN_NONE when there is none. */
 uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, const void *type);
@@ -101,6 +117,13 @@ uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id);
 
 static inline void sh_span_table_retain(sh_span_table *t, uint32_t slot) { t->spans[slot].refs++; }
 void sh_span_table_release(sh_span_table *t, uint32_t slot);
+
+/* In the child of a fork: what is active is inherited. */
+void sh_span_table_forked(sh_span_table *t);
+/* Active, and started in this process. */
+bool sh_span_table_is_listed(const sh_span_table *t, const sh_span *s);
+/* So many are listed. */
+static inline uint32_t sh_span_table_listed(const sh_span_table *t) { return t->active - t->active_inherited; }
 
 /* The n active spans that started first, oldest first, as slots. Returns how many there are (<= n). */
 uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n);

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from spanheap import _core, process
-from spanheap.spans.store import SpanStore
+from spanheap.spans.store import active_spans
 from spanheap.version import __version__
 
 TOP_TRACES = 10
@@ -58,7 +58,7 @@ def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: s
         ("spanheap.version", __version__),
     ]
     described = [f"{key}={_one_line(value)}" for key, value in facts]
-    for i, span in enumerate(SpanStore().active(TOP_TRACES), 1):
+    for i, span in enumerate(active_spans(TOP_TRACES), 1):
         described.append(
             f"oldest_active_trace.{i}={span.trace_id} age_s={span.age_s:.3f} "
             f"span_name={_one_line(span.name)!r} root_span_name={_one_line(span.root_name)!r}"

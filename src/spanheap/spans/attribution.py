@@ -87,6 +87,7 @@ def bind() -> bool:
     """Bind the core to OpenTelemetry's context, once a process. Whether spans can be read; if not, the log says why."""
     from opentelemetry import trace
 
+    _core.bind_error_code(trace.StatusCode.ERROR)
     try:
         _core.bind_context(sdk.runtime_context_variable(), sdk.span_key(), trace.NonRecordingSpan, trace.INVALID_SPAN)
         _core.set_attribution(_walk_mode())

@@ -13,10 +13,11 @@ from typing import Any
 from spanheap import _core
 from spanheap.spans import attribution, sdk
 
-_core.bind_span_fields(*sdk.SPAN_FIELDS)
+_core.bind_span_fields(*sdk.SPAN_FIELDS, sdk.STATUS_CODE)
 
 _attached: weakref.WeakKeyDictionary[Any, bool] = weakref.WeakKeyDictionary()
 _processors: weakref.WeakSet[_core.SpanProcessor] = weakref.WeakSet()
+_groups: weakref.WeakSet[Any] = weakref.WeakSet()   # what ours were added to: the processors of a provider
 _lock = threading.Lock()   # a provider must not get two
 
 
@@ -51,6 +52,8 @@ def _add_processor(target: Any, processors: Any) -> None:
         processor = _core.SpanProcessor()
         target.add_span_processor(processor)
         _processors.add(processor)
+        if processors is not None:
+            _groups.add(processors)
 
 
 def _after_fork_in_child() -> None:
@@ -59,6 +62,11 @@ def _after_fork_in_child() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+def known_processors() -> list[Any]:
+    """All span processors beside ours."""
+    return [p for group in list(_groups) for p in sdk.members(group) if not isinstance(p, _core.SpanProcessor)]
 
 
 def processor_errors() -> int:

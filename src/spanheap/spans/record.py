@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from enum import IntFlag
 from typing import NamedTuple
+
+
+class SpanFlags(IntFlag):
+    """`SpanRecord.flags` in `Session.spans`; in a SpanRing of your own they are yours."""
+
+    SAMPLED = 1
+    """Its trace is exported."""
+    ERROR = 2
+    """Its status is an error."""
+    ROOT = 4
+    """It is a local root: it has no parent, a remote one, or one that was not seen."""
+    TRACKED = 8
+    """Its start was seen."""
 
 
 class SpanRecord(NamedTuple):
@@ -20,3 +34,4 @@ class SpanRecord(NamedTuple):
     thread: int
     """Of the append: CPython's number of the thread, modulo 4,096."""
     flags: int
+    """SpanFlags in `Session.spans`."""

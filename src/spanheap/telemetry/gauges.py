@@ -13,12 +13,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from spanheap import _core, process
+from spanheap.spans import watch
+from spanheap.spans.retained import RetainedSpans, UnendedSpans
 from spanheap.version import __version__
 
 SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 # Span names are the service's and may be many; a metric is not the place for all of them.
 MAX_ROOT_NAMES = 20
 MAX_LABEL_VALUES = 20   # of each key, likewise
+MAX_SPAN_NAMES = 20
 # Several instruments of one collection share one pass over the samples.
 _READING_S = 0.5
 
@@ -51,6 +54,18 @@ def _cpu_s() -> float:
 
     session = current()
     return session.stats().cpu_s if session else 0.0
+
+
+def _by_name(rows: Iterable[RetainedSpans | UnendedSpans]) -> Iterable[tuple[float, dict[str, str]]]:
+    """Spans by name, the most first; past MAX_SPAN_NAMES the rest is one."""
+    spans: dict[str, float] = {}
+    for row in rows:
+        spans[row.name] = spans.get(row.name, 0.0) + row.spans
+    most = sorted(spans.items(), key=lambda item: (item[0] == "<other>", -item[1]))
+    shown = most if len(most) <= MAX_SPAN_NAMES else most[: MAX_SPAN_NAMES - 1]
+    rest = sum(number for _, number in most[len(shown) :])
+    for name, number in shown + ([("<other>", rest)] if rest else []):
+        yield round(number), {"spanheap.span.name": name}
 
 
 def _system_metrics_active() -> bool:
@@ -128,6 +143,30 @@ def attach(provider: Any | None, label_metrics: Sequence[str] = ()) -> None:
     )
     meter.create_observable_gauge(
         "spanheap.span.active", one(lambda: _core.counters()["spans_active"]), "{span}", "Started and not ended."
+    )
+    meter.create_observable_gauge(
+        "spanheap.span.retained", one(lambda: round(watch.totals().retained_spans)), "{span}",
+        "Ended, but referred to by something other than an export queue, estimated.",
+    )
+    meter.create_observable_gauge(
+        "spanheap.span.retained_memory", one(lambda: round(watch.totals().retained_bytes)), "By",
+        "What would be freed with the retained spans, estimated.",
+    )
+    meter.create_observable_gauge(
+        "spanheap.span.retained_by_name", callback(lambda: _by_name(watch.retained_at_last_tick())), "{span}",
+        f"Retained spans by name, the {MAX_SPAN_NAMES - 1} most frequent and <other>.",
+    )
+    meter.create_observable_gauge(
+        "spanheap.span.unended", one(lambda: round(watch.totals().unended_spans)), "{span}",
+        "Started a minute ago and not ended, estimated.",
+    )
+    meter.create_observable_gauge(
+        "spanheap.span.unended_memory", one(lambda: round(watch.totals().unended_bytes)), "By",
+        "What would be freed with the unended spans, estimated.",
+    )
+    meter.create_observable_gauge(
+        "spanheap.span.unended_by_name", callback(lambda: _by_name(watch.unended_at_last_tick())), "{span}",
+        f"Unended spans by name, the {MAX_SPAN_NAMES - 1} most frequent and <other>.",
     )
     meter.create_observable_counter(
         "spanheap.sample.count", one(lambda: _core.counters()["samples"]), "{sample}", "Allocations sampled."
