@@ -12,6 +12,7 @@ import argparse
 import gc
 import statistics
 import sys
+import time
 from types import ModuleType
 from typing import Any
 
@@ -38,11 +39,16 @@ def main() -> None:
     print(f"{len(gc.get_objects()):,} tracked objects, CPython {sys.version.split()[0]}")
     last = application.orders[arguments.objects // 6 - 1]
     for what, wanted in (("not there: the whole heap", object()), ("the last of a map", last)):
-        searches = [holders.search((wanted,), budget_ms=10_000) for _ in range(arguments.rounds)]
+        searches, cpu = [], []
+        for _ in range(arguments.rounds):
+            start = time.thread_time()
+            searches.append(holders.search((wanted,), budget_ms=10_000))
+            cpu.append((time.thread_time() - start) * 1e3)
         pauses = [search.pause_s * 1e3 for search in searches]
         first = searches[0]
-        print(f"{what:28} {statistics.median(pauses):6.1f} ms (of {len(pauses)}: {min(pauses):.1f} to {max(pauses):.1f})  "
-              f"{first.memory_bytes / 2**20:5.1f} MiB  {first.visited:,} visited, complete: {first.complete}")
+        print(f"{what:26} pause {statistics.median(pauses):6.1f} ms (of {len(pauses)}: {min(pauses):.1f} to {max(pauses):.1f}), "
+              f"CPU {statistics.median(cpu):6.1f} ms, {first.memory_bytes / 2**20:5.1f} MiB, {first.visited:,} visited, "
+              f"complete: {first.complete}")
         for holder in first.holders:
             print(f"    {holder}")
 

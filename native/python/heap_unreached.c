@@ -11,15 +11,25 @@ typedef struct {
 
 /* ------------------------------------------------------------------ count */
 
+static bool add_if_unreached(sh_heap_walk *w, PyObject *o) {
+    return sh_heap_walk_find(w, o) != UINT32_MAX || sh_heap_walk_add(w, o, SH_PARENT_UNREACHED);
+}
+
+/* The slot of each object is fetched some objects before it is looked at. */
 static bool add_tracked(sh_heap_walk *w, PyGC_Head *generation) {
-    uint32_t steps = 0;
-    for (PyGC_Head *g = (PyGC_Head *)generation->_gc_next; g && g != generation;
-         g = (PyGC_Head *)g->_gc_next) {
+    enum { AHEAD = 16 };
+    PyObject *waiting[AHEAD];
+    uint32_t n = 0;
+    for (PyGC_Head *g = (PyGC_Head *)generation->_gc_next; g && g != generation; g = (PyGC_Head *)g->_gc_next) {
         PyObject *o = (PyObject *)(g + 1);
         __builtin_prefetch((void *)g->_gc_next);
-        if (++steps % 4096 == 0 && sh_heap_walk_budget_is_used(w)) return false;
-        if (sh_heap_walk_find(w, o) == UINT32_MAX && !sh_heap_walk_add(w, o, SH_PARENT_UNREACHED)) return false;
+        sh_heap_walk_prefetch_slot(w, o);
+        if (n >= AHEAD && !add_if_unreached(w, waiting[n % AHEAD])) return false;
+        waiting[n++ % AHEAD] = o;
+        if (n % 4096 == 0 && sh_heap_walk_budget_is_used(w)) return false;
     }
+    for (uint32_t i = n > AHEAD ? n - AHEAD : 0; i < n; i++)
+        if (!add_if_unreached(w, waiting[i % AHEAD])) return false;
     return true;
 }
 
@@ -152,8 +162,7 @@ static void reach_leaves(unreached *u) {
         PyObject *asked = w->options.excluded[i];
         for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(asked) && !sh_heap_walk_is_over(w); k++) {
             PyObject *o = PyTuple_GET_ITEM(asked, k);
-            if (sh_heap_walk_find(w, o) == UINT32_MAX && Py_REFCNT(o) > own_references(w, o) && sh_heap_walk_add(w, o, root))
-                sh_heap_walk_check(w, w->count - 1);
+            if (sh_heap_walk_find(w, o) == UINT32_MAX && Py_REFCNT(o) > own_references(w, o)) sh_heap_walk_arrive_leaf(w, o, root);
         }
     }
 }

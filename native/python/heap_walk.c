@@ -7,6 +7,7 @@
 enum {
     CLOCK_EVERY = 4096,        /* edges: some 50 µs */
     FIRST_INDEX_BITS = 14,
+    HUGE_FROM_BYTES = 4 << 20,
     LINES_AHEAD = 8,           /* nodes ahead of the one traversed, of which the first lines are fetched */
 };
 
@@ -53,6 +54,8 @@ uint32_t sh_heap_walk_find(const sh_heap_walk *w, PyObject *o) {
     return UINT32_MAX;
 }
 
+void sh_heap_walk_prefetch_slot(const sh_heap_walk *w, PyObject *o) { __builtin_prefetch(&w->index[slot_of(w, o)]); }
+
 static void enter(sh_heap_walk *w, uint32_t node) {
     size_t slot = slot_of(w, w->objects[node]);
     while (w->index[slot]) slot = (slot + 1) & mask_of(w);
@@ -63,6 +66,8 @@ static bool grow(sh_heap_walk *w) {
     size_t old_bytes = sizeof *w->index << w->index_bits;
     uint32_t *old = w->index, *index = sh_pages_map(old_bytes * 2);
     if (!index) return false;
+    /* Read at random: with pages of 4 KiB most of the time would go into finding pages. The kernel may decline. */
+    if (old_bytes * 2 >= HUGE_FROM_BYTES) madvise(index, old_bytes * 2, MADV_HUGEPAGE);
     w->index = index;
     w->index_bits++;
     for (uint32_t i = 0; i < w->count; i++) {
@@ -129,7 +134,10 @@ static void if_looked_for(const void *block, void *arg) {
 void sh_heap_walk_arrive_leaf(sh_heap_walk *w, PyObject *o, uint32_t parent) {
     part_owner wanted = { w, is_looked_for(w, sh_block_of(o)) };
     if (w->options.parts && (PyUnicode_Check(o) || PyByteArray_Check(o))) sh_parts_visit(o, if_looked_for, &wanted);
-    if (wanted.node && sh_heap_walk_find(w, o) == UINT32_MAX && sh_heap_walk_add(w, o, parent)) sh_heap_walk_check(w, w->count - 1);
+    if (wanted.node && sh_heap_walk_find(w, o) == UINT32_MAX && sh_heap_walk_add(w, o, parent)) {
+        w->leaves++;
+        sh_heap_walk_check(w, w->count - 1);
+    }
 }
 
 /* ------------------------------------------------------------------ edges */
@@ -156,8 +164,7 @@ static void arrive(sh_heap_walk *w, PyObject *o, uint32_t parent) {
  * otherwise the walk is nothing but cache misses, one after the other. Edges arrive in the order in which they were found. */
 static int delay_edge(PyObject *o, void *arg) {
     sh_heap_walk *w = arg;
-    __builtin_prefetch(o);
-    __builtin_prefetch((char *)o - sizeof(PyGC_Head));
+    sh_heap_prefetch(o);
     __builtin_prefetch(&w->index[slot_of(w, o)]);
     w->delayed[w->delayed_in++ % SH_EDGE_DELAY] = (sh_heap_edge){ o, w->current };
     if (w->delayed_in - w->delayed_out > SH_EDGE_DELAY / 2) {
@@ -193,10 +200,11 @@ void sh_heap_walk_drain(sh_heap_walk *w) {
     while (!sh_heap_walk_is_over(w)) {
         if (w->next < w->count) {
             w->current = w->next++;
-            if (w->current + LINES_AHEAD < w->count) __builtin_prefetch(w->objects[w->current + LINES_AHEAD]);
+            if (w->current + LINES_AHEAD < w->count) sh_heap_prefetch(w->objects[w->current + LINES_AHEAD]);
             PyObject *o = w->objects[w->current];
+            if (w->parents[w->current] == SH_PARENT_EXCLUDED) continue;
             if (w->options.parts) sh_parts_visit(o, take_part, &(part_owner){ w, w->current });
-            if (!sh_heap_can_refer(o)) continue;
+            if (SH_UNLIKELY(w->leaves) && !sh_heap_can_refer(o)) continue;
             w->traversed++;
             Py_TYPE(o)->tp_traverse(o, delay_edge, w);
             if (w->options.parts) sh_heap_walk_look_at_keys(w, o);

@@ -56,6 +56,7 @@ typedef struct {
     uint32_t current;                  /* the node that is being traversed */
     sh_heap_edge delayed[SH_EDGE_DELAY];
     uint32_t delayed_in, delayed_out;
+    uint32_t leaves;                   /* nodes that cannot refer to others */
     uint64_t edges, traversed;
     int64_t deadline_ns, pause_ns;
     size_t peak_bytes;
@@ -74,6 +75,11 @@ void sh_heap_walk_run_with_gil(sh_heap_walk *w);
 bool sh_heap_walk_valid(const sh_heap_walk *w);
 
 /* For the files that make up the walk. */
+static inline void sh_heap_prefetch(PyObject *o) {
+    __builtin_prefetch(o);
+    __builtin_prefetch((char *)o - sizeof(PyGC_Head));   /* often in the line before */
+}
+void sh_heap_walk_prefetch_slot(const sh_heap_walk *w, PyObject *o);
 bool sh_heap_walk_is_over(const sh_heap_walk *w);
 /* The root's number | SH_PARENT_ROOT, to be used as parent; the walk stops when there are too many. */
 uint32_t sh_heap_walk_add_root(sh_heap_walk *w, const sh_heap_root *root);
