@@ -159,6 +159,7 @@ include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
 include "_core_holders.pxi"
+include "_core_containers.pxi"
 include "_core_watched.pxi"
 
 
