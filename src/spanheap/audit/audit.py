@@ -16,12 +16,15 @@ from spanheap.audit.finding import Finding, finding
 from spanheap.audit.growth import Growth, Reading
 from spanheap.audit.ownership import is_test_run
 from spanheap.audit.sizes import Contents, Sight, Sizes
+from spanheap.spans import providers
 
 logger = logging.getLogger("spanheap")
 
 _FIRST_WAIT_S = 0.2       # a test run may be over after a second
-_WAIT_FACTOR = 1.5        # from one look to the next, up to the interval
-_SHARE_OF_TIME = 0.05     # that looks may take
+_WAIT_FACTOR = 1.3        # from one look to the next, up to the interval
+_SHARE_OF_TIME = 0.05     # that looks may take, of one processor
+_FIRST_SHARE = 0.25       # the first ones, without which nothing can be told
+_FIRST_LOOKS = growth.MIN_READINGS + 3
 _MAX_LOOKS = 32           # kept; when there are more, every second one of them is dropped
 
 
@@ -94,14 +97,15 @@ class Audit:
         assert self._interval is not None
         wait = min(_FIRST_WAIT_S, self._interval)
         while not self._stop.wait(wait):
-            began = time.perf_counter()
+            began = time.thread_time()
             try:
                 self._look(last=False)
             except Exception:
                 logger.exception("spanheap: a look of the audit failed; there will be no further one until the last")
                 return
-            cost = time.perf_counter() - began
-            wait = max(min(wait * _WAIT_FACTOR, self._interval), cost / _SHARE_OF_TIME)
+            cost = time.thread_time() - began
+            share = _SHARE_OF_TIME if self.looks >= _FIRST_LOOKS else _FIRST_SHARE
+            wait = max(min(wait * _WAIT_FACTOR, self._interval), cost / share)
 
     # ------------------------------------------------------------ looks
 
@@ -112,6 +116,7 @@ class Audit:
 
     def _look(self, last: bool) -> None:
         with self._lock, _core.Muted():
+            providers.attach_to_all()
             spans, now = self._spans(), time.monotonic()
             sight = self._sizes.look(self._budget_s)
             self._began = now if self._began is None else self._began

@@ -1,6 +1,6 @@
 """`spanheap audit`: runs a program in this process and says which of its caches grow without bound.
 
-Exit status: 0 nothing found; 1 caches found; 2 wrong usage, or no such program; 3 too short a run to tell.
+Exit status: 0 nothing found; 1 caches found; 2 wrong usage, or no program that can run; 3 too short a run to tell.
 """
 
 from __future__ import annotations
@@ -83,6 +83,9 @@ def run_audit(options: argparse.Namespace) -> int:
         code, module = load(target)
     except TargetError as error:
         print(f"spanheap audit: error: {error}", file=sys.stderr)
+        return USAGE
+    except SyntaxError as error:
+        sys.excepthook(SyntaxError, error.with_traceback(None), None)
         return USAGE
     session = spanheap.start(detect=None, dumps=None, tick=0.25)
     audit = session.audit(interval=options.interval, min_growth=options.min_growth)

@@ -40,6 +40,7 @@ class Growth(NamedTuple):
 
 def growth(readings: Sequence[Reading], min_gain: int) -> Growth | None:
     """None: it does not grow by `min_gain` entries, or levels off, or there were too few looks. Readings: oldest first."""
+    readings = _from_first_entry(readings)
     work = _work(readings)
     seen = [i for i in range(len(readings)) if i + 1 == len(readings) or work[i + 1] > work[i]]   # of equal work, the last
     if len(seen) < MIN_READINGS:
@@ -65,6 +66,12 @@ def growth(readings: Sequence[Reading], min_gain: int) -> Growth | None:
     )
 
 
+def _from_first_entry(readings: Sequence[Reading]) -> Sequence[Reading]:
+    """Without the time in which nothing was put in: imports, the start of a service, tests of something else."""
+    first = next((i for i, r in enumerate(readings) if r.entries != readings[0].entries), len(readings))
+    return readings[max(first - 1, 0):]
+
+
 def steps_of_work(readings: Sequence[Reading]) -> int:
     """How many of the readings have work between them."""
     work = _work(readings)
@@ -73,7 +80,8 @@ def steps_of_work(readings: Sequence[Reading]) -> int:
 
 def _work(readings: Sequence[Reading]) -> list[float]:
     if readings and readings[-1].spans - readings[0].spans >= _SPANS_ARE_WORK:
-        return [float(r.spans) for r in readings]
+        if readings[len(readings) // 2].spans > readings[0].spans:   # else they began to be counted late
+            return [float(r.spans) for r in readings]
     return [r.time for r in readings]
 
 

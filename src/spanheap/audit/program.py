@@ -125,7 +125,7 @@ def _show(error: BaseException) -> None:
     tb = error.__traceback__
     while tb is not None and tb.tb_frame.f_code.co_filename.startswith(_OWN_FOLDER):
         tb = tb.tb_next
-    sys.excepthook(type(error), error, tb)
+    sys.excepthook(type(error), error.with_traceback(tb), tb)
     error.__traceback__ = None   # its frames are no holders
 
 
