@@ -74,8 +74,9 @@ def _from_first_entry(readings: Sequence[Reading]) -> Sequence[Reading]:
 
 def steps_of_work(readings: Sequence[Reading]) -> int:
     """How many of the readings have work between them."""
-    work = _work(readings)
-    return len(set(work))
+    if readings and readings[-1].spans - readings[0].spans >= _SPANS_ARE_WORK:
+        return len({r.spans for r in readings})
+    return len({r.time for r in readings})
 
 
 def _work(readings: Sequence[Reading]) -> list[float]:
