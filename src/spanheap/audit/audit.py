@@ -163,14 +163,14 @@ class Audit:
 
 
 def _check(interval: float | None, budget_ms: float, min_growth: int) -> None:
-    def number(name: str, value: object, low: float, high: float, what: str) -> None:
+    def number(name: str, value: object, low: float, high: float, what: str, otherwise: str = "") -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise TypeError(f"{name} must be {what}, not {value!r}")
+            raise TypeError(f"{name} must be {what}{otherwise}, not {value!r}")
         if not low <= value <= high:
-            raise ValueError(f"{name} = {value!r}: must be {what} from {low:,} to {high:,}")
+            raise ValueError(f"{name} = {value!r}: must be {what} from {low:,} to {high:,}{otherwise}")
 
     if interval is not None:
-        number("interval", interval, 0.05, 3600, "seconds, or None,")
+        number("interval", interval, 0.05, 3600, "seconds", " or None")
     number("budget_ms", budget_ms, 1, 60_000, "milliseconds")
     number("min_growth", min_growth, 1, 1_000_000_000, "a number of entries")
 

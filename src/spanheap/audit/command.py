@@ -15,6 +15,7 @@ from spanheap.audit.program import Target, TargetError, load, run
 
 NOTHING, FOUND, USAGE, TOO_SHORT = 0, 1, 2, 3
 
+_BUDGET_MS = 1000   # of a look: who starts an audit wants it complete
 _WITH_VALUE = ("--json", "--interval", "--min-growth")
 
 
@@ -88,7 +89,7 @@ def run_audit(options: argparse.Namespace) -> int:
         sys.excepthook(SyntaxError, error.with_traceback(None), None)
         return USAGE
     session = spanheap.start(detect=None, dumps=None, tick=0.25)
-    audit = session.audit(interval=options.interval, min_growth=options.min_growth)
+    audit = session.audit(interval=options.interval, budget_ms=_BUDGET_MS, min_growth=options.min_growth)
     with audit:
         outcome = run(code, module)
     findings = audit.findings()

@@ -48,7 +48,7 @@ def load(target: Target) -> tuple[CodeType, ModuleType]:
     # The folder of `spanheap` stands where that of the program belongs.
     sys.path[0] = os.getcwd() if target.is_module else os.path.dirname(os.path.realpath(target.name))
     code, spec, path = _module(target.name) if target.is_module else _script(target.name)
-    sys.argv = [path, *target.arguments]
+    sys.argv = [path if target.is_module else target.name, *target.arguments]
     module = types.ModuleType("__main__")
     module.__dict__.update(__file__=path, __spec__=spec, __cached__=None, __builtins__=sys.modules["builtins"])
     if spec is not None:
@@ -63,6 +63,7 @@ def _script(path: str) -> tuple[CodeType, None, str]:
             source = file.read()
     except OSError as error:
         raise TargetError(f"cannot read {path}: {error.strerror}; give a script, or a module with -m") from None
+    path = os.path.abspath(path)   # as in `__file__` and tracebacks of python
     return compile(source, path, "exec"), None, path
 
 

@@ -51,7 +51,8 @@ def attach_to_all() -> None:
     cls = sdk.provider_type()
     if cls is None:
         return
-    for provider in [o for o in gc.get_objects() if issubclass(type(o), cls)]:
+    types = {cls, *cls.__subclasses__()}
+    for provider in [o for o in gc.get_objects() if type(o) in types]:
         attach(provider)
 
 
