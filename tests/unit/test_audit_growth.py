@@ -17,7 +17,8 @@ def told(entries: Callable[[float], float], looks: int = 9, spans: float = 1000,
 
 def test_growth_with_the_work_is_told_with_its_rates() -> None:
     """One entry for two spans: 500 for a thousand, 62.5 a look, 500 a minute."""
-    assert told(lambda p: 500 * p) == (500, pytest.approx(62.5, abs=0.5), pytest.approx(500, rel=0.02), pytest.approx(500, rel=0.02))
+    per_look, rate = pytest.approx(62.5, abs=0.5), pytest.approx(500, rel=0.02)
+    assert told(lambda p: 500 * p) == (500, per_look, rate, rate)
 
 
 CASES: dict[str, tuple[Callable[[float], float], bool]] = {

@@ -22,7 +22,7 @@ logger = logging.getLogger("spanheap")
 
 _FIRST_WAIT_S = 0.2       # a test run may be over after a second
 _WAIT_FACTOR = 1.3        # from one look to the next, up to the interval
-_SHARE_OF_TIME = 0.05     # that looks may take, of one processor
+_SHARE_OF_TIME = 0.1      # that looks may take, of one processor
 _FIRST_SHARE = 0.25       # the first ones, without which nothing can be told
 _FIRST_LOOKS = growth.MIN_READINGS + 3
 _MAX_LOOKS = 32           # kept; when there are more, every second one of them is dropped

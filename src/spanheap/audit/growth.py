@@ -80,9 +80,9 @@ def steps_of_work(readings: Sequence[Reading]) -> int:
 
 
 def _work(readings: Sequence[Reading]) -> list[float]:
-    if readings and readings[-1].spans - readings[0].spans >= _SPANS_ARE_WORK:
-        if readings[len(readings) // 2].spans > readings[0].spans:   # else they began to be counted late
-            return [float(r.spans) for r in readings]
+    counted = readings and readings[-1].spans - readings[0].spans >= _SPANS_ARE_WORK
+    if counted and readings[len(readings) // 2].spans > readings[0].spans:   # else they began to be counted late
+        return [float(r.spans) for r in readings]
     return [r.time for r in readings]
 
 

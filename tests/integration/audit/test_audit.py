@@ -37,6 +37,7 @@ def cache() -> Iterator[dict[int, Any]]:
 
 
 def work(audit: Audit, cache: dict[int, Any], looks: int = 7, entries: int = 100) -> None:
+    """Put entries into a cache between looks."""
     for _ in range(looks):
         for _ in range(entries):
             cache[len(cache)] = object()
@@ -44,6 +45,7 @@ def work(audit: Audit, cache: dict[int, Any], looks: int = 7, entries: int = 100
 
 
 def holders(audit: Audit) -> list[str]:
+    """Return what is found, by name."""
     return [f.holder for f in audit.findings()]
 
 
@@ -146,6 +148,7 @@ def test_wrong_options_are_named(session: spanheap.Session, options: dict[str, A
 
 
 def step(owner: str, kind: str = "global") -> Step:
+    """Return a step of a way."""
     return Step(owner, kind, "name", "dict", None)
 
 

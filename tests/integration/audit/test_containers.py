@@ -38,6 +38,7 @@ def seen() -> dict[str, int]:
 
 
 def span(ended: bool = True) -> Any:
+    """Return a span of an SDK."""
     made = tracer.start_span("GET /items")
     if ended:
         made.end()
@@ -45,6 +46,7 @@ def span(ended: bool = True) -> Any:
 
 
 def contents(o: Any) -> Any:
+    """Return what a look sees in a container."""
     return _core.container_contents(o, sdk.span_types(), sdk.SPAN_FIELDS[2], sdk.SPAN_END)
 
 
@@ -74,7 +76,8 @@ def test_widest_are_chosen_where_there_are_too_many(shop: ModuleType) -> None:
     """The room goes to the containers with most entries; how many there are is told."""
     shop.kept = [[0] * n for n in (200_000, 900_000, 400_000, 100_000, 800_000, 300_000)]
     (steps, _, hits, _), total = _core.widest_containers(2, 4, "", 60, 1 << 20)
-    assert sorted(_core.container_entries(steps[hit][0]) for hit in hits) == [300_000, 400_000, 800_000, 900_000] and total > 6
+    widest = sorted(_core.container_entries(steps[hit][0]) for hit in hits)
+    assert widest == [300_000, 400_000, 800_000, 900_000] and total > 6
     assert sum(len(_core.widest_containers(2, room, "", 60)[0][2]) for room in (0, 1, 5)) == 6
 
 
@@ -117,7 +120,8 @@ def test_no_code_of_the_application_runs(shop: ModuleType) -> None:
     def never(*args: Any) -> Any:
         raise AssertionError("code of the application ran")
 
-    methods = dict.fromkeys(("__len__", "__iter__", "__getitem__", "__contains__", "__sizeof__", "__getattribute__", "__eq__"), never)
+    names = ("__len__", "__iter__", "__getitem__", "__contains__", "__sizeof__", "__getattribute__", "__eq__")
+    methods = dict.fromkeys(names, never)
     shop.cache = type("Cache", (dict,), {**methods, "__hash__": never})()
     item = type("Item", (), {**methods, "__hash__": object.__hash__})()
     for i in range(30):

@@ -20,7 +20,8 @@ REQUESTS = 80   # between two looks
 
 FOUND = {
     "debug_map:_by_request (dict)": ("keeps_spans", "GET /orders/{id}"),
-    "list_exporter:exporter (KeepingExporter) → list_exporter.KeepingExporter.exported (list)": ("keeps_spans", "GET /basket"),
+    "list_exporter:exporter (KeepingExporter) → list_exporter.KeepingExporter.exported (list)":
+        ("keeps_spans", "GET /basket"),
     "request_log:_log (OrderedDict)": ("keeps_spans", "POST /payments"),
     "registry.Request.seen (list)": ("keeps_spans", "GET /users/{id}"),
     "thread_log:_local (_local) → finished (list)": ("keeps_spans", "job"),
@@ -30,6 +31,7 @@ FOUND = {
 
 
 def load(path: Path) -> ModuleType:
+    """Import a service by the name of its file."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -83,7 +85,7 @@ def test_caches_of_spans_come_first_and_say_the_remedy(findings: list[Finding]) 
     kinds = [f.kind for f in findings]
     assert kinds == sorted(kinds, reverse=True)
     assert all("SpanRing" in f.advice for f in findings if f.kind == "keeps_spans")
-    assert [f.advice for f in findings if "lru_cache" in f.holder][0].startswith("Give lru_cache a maxsize")
+    assert next(f.advice for f in findings if "lru_cache" in f.holder).startswith("Give lru_cache a maxsize")
 
 
 def test_bytes_of_kept_spans_are_more_than_of_metadata(findings: list[Finding]) -> None:

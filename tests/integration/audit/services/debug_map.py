@@ -8,6 +8,7 @@ _by_request: dict[str, Any] = {}
 
 
 def handle(tracer: Any, number: int) -> None:
+    """Answer a request."""
     with tracer.start_as_current_span("GET /orders/{id}") as span:
         span.set_attribute("order", number)
     _by_request[f"request-{number}"] = span

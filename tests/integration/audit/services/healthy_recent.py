@@ -9,6 +9,7 @@ _recent: deque[Any] = deque(maxlen=50_000)
 
 
 def handle(tracer: Any, number: int) -> None:
+    """Answer a request."""
     with tracer.start_as_current_span("GET /debug") as span:
         pass
     _recent.append(span)

@@ -10,6 +10,7 @@ _ring = spanheap.SpanRing(100, ttl=60)
 
 
 def handle(tracer: Any, number: int) -> None:
+    """Answer a request."""
     with tracer.start_as_current_span("GET /orders/{id}") as span:
         pass
     context = span.get_span_context()

@@ -9,6 +9,7 @@ _recent: OrderedDict[int, Any] = OrderedDict()
 
 
 def handle(tracer: Any, number: int) -> None:
+    """Answer a request."""
     with tracer.start_as_current_span("GET /orders/{id}") as span:
         pass
     _recent[number] = span

@@ -10,6 +10,7 @@ _choice = random.Random(1)
 
 
 def handle(tracer: Any, number: int) -> None:
+    """Answer a request."""
     item = _choice.randrange(80)
     with tracer.start_as_current_span("GET /items/{id}"):
         if item not in _items:

@@ -24,5 +24,6 @@ _provider.add_span_processor(SimpleSpanProcessor(exporter))
 
 
 def handle(tracer: Any, number: int) -> None:
+    """Answer a request."""
     with _provider.get_tracer(__name__).start_as_current_span("GET /basket"):
         pass

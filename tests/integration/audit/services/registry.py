@@ -14,5 +14,6 @@ class Request:
 
 
 def handle(tracer: Any, number: int) -> None:
+    """Answer a request."""
     with tracer.start_as_current_span("GET /users/{id}") as span:
         Request(span)

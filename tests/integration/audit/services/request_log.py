@@ -9,6 +9,7 @@ _log: OrderedDict[int, tuple[int, dict[str, Any]]] = OrderedDict()
 
 
 def handle(tracer: Any, number: int) -> None:
+    """Answer a request."""
     with tracer.start_as_current_span("POST /payments") as span:
         pass
     _log[number] = (number, {"span": span})

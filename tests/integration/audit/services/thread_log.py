@@ -19,8 +19,10 @@ def _work(tracer: Any) -> None:
 
 
 def handle(tracer: Any, number: int) -> None:
+    """Answer a request."""
     _workers.submit(_work, tracer).result()
 
 
 def close() -> None:
+    """End the workers."""
     _workers.shutdown()

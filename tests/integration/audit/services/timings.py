@@ -9,6 +9,7 @@ _timings: deque[tuple[int, str, int]] = deque()
 
 
 def handle(tracer: Any, number: int) -> None:
+    """Answer a request."""
     with tracer.start_as_current_span("GET /search") as span:
         pass
     _timings.append((span.get_span_context().trace_id, "GET /search", span.end_time - span.start_time))
