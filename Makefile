@@ -21,6 +21,8 @@ SOURCES := pyproject.toml CMakeLists.txt \
 # Further settings of the build, such as those of the build with sanitizers.
 BUILD_SETTINGS ?=
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(BUILD_SETTINGS)
+# For the other CPythons and for sanitizers: without what would tell the same there.
+EACH_BUILD = -m "not long and not once"
 # ThreadSanitizer's shadow collides with the mappings of a kernel that randomises more than 28 bits of an address.
 FIXED_ADDRESSES = $(shell setarch --addr-no-randomize true 2>/dev/null && echo setarch --addr-no-randomize)
 
@@ -34,9 +36,10 @@ help: ## show the targets (default)
 demo: $(VENV)/.installed ## install into .venv, then profile a leaking service (under 3 minutes)
 	@$(VENV)/bin/spanheap demo
 
-# The two longest have folders of their own and wait a good deal: side by side they take little more than the longer one.
-test: lint test-python test-native check-models ## everything a change has to pass (under 10 minutes)
-	@$(MAKE) --jobs=2 --output-sync=target test-sanitized test-pythons
+# Each has a folder of its own, so they run side by side, the longest first. `lint` comes before: it is quick, and installs
+# what the others share.
+test: lint ## everything a change has to pass (about 10 minutes on two cores)
+	@$(MAKE) --jobs=2 --output-sync=target test-pythons test-sanitized test-python test-native check-models
 
 lint: $(VENV)/.installed-$(EXTRAS) ## ruff and mypy
 	$(VENV)/bin/python -m ruff check
@@ -60,7 +63,7 @@ test-python-sanitized: $(VENV)/.installed-$(EXTRAS)
 	@for allocator in default malloc; do
 		echo "==> pytest under ASan + UBSan, PYTHONMALLOC=$$allocator"
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-			PYTHONMALLOC="$$allocator" $(VENV)/bin/python -m pytest --capture=sys $(PYTEST_ARGS)
+			PYTHONMALLOC="$$allocator" $(VENV)/bin/python -m pytest --capture=sys $(EACH_BUILD) $(PYTEST_ARGS)
 	done
 
 test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS='…' to choose
@@ -68,7 +71,7 @@ test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS
 	for python in $(PYTHONS); do
 		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 		echo "==> CPython $$version: $$python"
-		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async || failed+=" $$version"
+		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async PYTEST_ARGS='$(EACH_BUILD) $(PYTEST_ARGS)' || failed+=" $$version"
 	done
 	[[ -z $$failed ]] || { echo "failed on CPython$$failed" >&2; exit 1; }
 

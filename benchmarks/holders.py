@@ -46,9 +46,9 @@ def main() -> None:
             cpu.append((time.thread_time() - start) * 1e3)
         pauses = [search.pause_s * 1e3 for search in searches]
         first = searches[0]
-        print(f"{what:26} pause {statistics.median(pauses):6.1f} ms (of {len(pauses)}: {min(pauses):.1f} to {max(pauses):.1f}), "
-              f"CPU {statistics.median(cpu):6.1f} ms, {first.memory_bytes / 2**20:5.1f} MiB, {first.visited:,} visited, "
-              f"complete: {first.complete}")
+        spread = f"(of {len(pauses)}: {min(pauses):.1f} to {max(pauses):.1f})"
+        print(f"{what:26} pause {statistics.median(pauses):6.1f} ms {spread}, CPU {statistics.median(cpu):6.1f} ms, "
+              f"{first.memory_bytes / 2**20:5.1f} MiB, {first.visited:,} visited, complete: {first.complete}")
         for holder in first.holders:
             print(f"    {holder}")
 

@@ -21,6 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--stress-seconds", type=float, default=600.0, help="of the stress run (default 600)")
     group.addoption("--truth-seeds", type=int, default=200, help="of the truth test (default 200)")
     group.addoption("--mutants", type=int, default=None, help="build so many of the mutants (default all)")
+    group.addoption("--stall-seconds", type=float, default=60.0, help="of the exporter behind the throttle (default 60)")
     group.addoption("--cpython-suites", default=CPYTHON_SUITES, help="CPython's tests to run while profiled")
 
 
@@ -28,6 +29,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def stress_seconds(pytestconfig: pytest.Config) -> float:
     """Return how long a stress run lasts."""
     return float(pytestconfig.getoption("--stress-seconds"))
+
+
+@pytest.fixture(scope="session")
+def stall_seconds(pytestconfig: pytest.Config) -> float:
+    """Return for how long an exporter stalls."""
+    return float(pytestconfig.getoption("--stall-seconds"))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""python -m native.models [--long]: what Spin and relacy say of the ring's protocol, and whether they notice it broken."""
+"""python -m native.models [--long]: what Spin and relacy say of the protocols, and whether they notice it broken."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 
 from native.models.checks import CHECKS, CannotRun
 
-parser = argparse.ArgumentParser(prog="python -m native.models", description="Checks the models of the ring.")
+parser = argparse.ArgumentParser(prog="python -m native.models", description="Checks the models.")
 parser.add_argument("--long", action="store_true", help="the larger forms, too: minutes, and some GiB of memory")
 arguments = parser.parse_args()
 

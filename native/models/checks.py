@@ -45,13 +45,13 @@ def output_of(*command: str, folder: str) -> str:
 
 # --- Spin
 
-def spin(*definitions: str) -> tuple[bool, str]:
-    """Every interleaving of span_ring.pml with these macros."""
+def spin(model: str, *definitions: str) -> tuple[bool, str]:
+    """Every interleaving of this model with these macros."""
     if not shutil.which("spin"):
         raise CannotRun("spin (Debian and Ubuntu: apt-get install spin)")
     with tempfile.TemporaryDirectory() as folder:
         flags = [f"-D{definition}" for definition in definitions]
-        generated = output_of("spin", "-a", *flags, str(HERE / "span_ring.pml"), folder=folder)
+        generated = output_of("spin", "-a", *flags, str(HERE / model), folder=folder)
         # SAFETY: assertions only, no liveness; COLLAPSE halves the memory.
         compiled = output_of("gcc", "-O1", "-w", "-DSAFETY", "-DCOLLAPSE", "-o", "pan", "pan.c", folder=folder)
         report = output_of("./pan", "-m100000", folder=folder)
@@ -62,8 +62,9 @@ def spin(*definitions: str) -> tuple[bool, str]:
     return errors[1] == "0", f"{int(states[1]):,} states"
 
 
+RING, ACTIVE = "span_ring.pml", "active_slots.pml"
 POLICIES = {"overwrite": (), "drop": ("DROP",)}
-MUTANTS = {
+RING_MUTANTS = {
     "overwrite": (
         "STEALS_A_BUSY_SLOT", "OVERTAKES_A_LATER_TICKET", "FORGETS_THE_SKIPPED", "FORGETS_THE_DISPLACED",
         "COMMITS_BEFORE_IT_WRITES", "LOOKS_ONCE", "COUNTS_WITHOUT_A_MARK", "COUNTS_SEEN_AGAIN",
@@ -72,17 +73,37 @@ MUTANTS = {
 }
 
 
-def spin_checks() -> Iterator[Check]:
+ACTIVE_MUTANTS = (
+    "TAKES_NO_TURNS", "USES_A_NUMBER_AGAIN", "COMMITS_BEFORE_IT_WRITES", "GIVES_BACK_BEFORE_IT_EMPTIES", "LOOKS_ONCE",
+)
+
+
+def in_words(mutant: str) -> str:
+    """Return the name of a macro as a phrase."""
+    return mutant.lower().replace("_", " ")
+
+
+def active_checks() -> Iterator[Check]:
+    """The table of active spans, whose process may be killed at any step, and each broken rule."""
+    yield Check("spin: active spans", True, functools.partial(spin, ACTIVE))
+    yield Check("spin: active spans, killed", True, functools.partial(spin, ACTIVE, "KILL"))
+    yield Check("spin: active spans, killed, longer", True,
+                functools.partial(spin, ACTIVE, "KILL", "SPANS=3", "ROUNDS=2"), long=True)
+    for mutant in ACTIVE_MUTANTS:
+        yield Check(f"spin: active spans, {in_words(mutant)}", False, functools.partial(spin, ACTIVE, f"MUTANT_{mutant}"))
+
+
+def ring_checks() -> Iterator[Check]:
     """Both policies, and each broken rule under the policy that has it."""
     for name, policy in POLICIES.items():
-        yield Check(f"spin: {name}", True, functools.partial(spin, *policy))
-        yield Check(f"spin: {name}, a writer stalls", True, functools.partial(spin, *policy, "STALL"), long=True)
+        yield Check(f"spin: {name}", True, functools.partial(spin, RING, *policy))
+        yield Check(f"spin: {name}, a writer stalls", True, functools.partial(spin, RING, *policy, "STALL"), long=True)
         yield Check(f"spin: {name}, one slot, a writer stalls", True,
-                    functools.partial(spin, *policy, "STALL", "SLOTS=1"), long=True)
-    for name, mutants in MUTANTS.items():
+                    functools.partial(spin, RING, *policy, "STALL", "SLOTS=1"), long=True)
+    for name, mutants in RING_MUTANTS.items():
         for mutant in mutants:
-            check = functools.partial(spin, *POLICIES[name], f"MUTANT_{mutant}")
-            yield Check(f"spin: {name}, {mutant.lower().replace('_', ' ')}", False, check)
+            check = functools.partial(spin, RING, *POLICIES[name], f"MUTANT_{mutant}")
+            yield Check(f"spin: {name}, {in_words(mutant)}", False, check)
 
 
 # --- relacy
@@ -128,4 +149,4 @@ def relacy_checks() -> Iterator[Check]:
         yield Check(f"relacy: {order}", False, functools.partial(relacy, number, SHORT_ITERATIONS))
 
 
-CHECKS = (*spin_checks(), *relacy_checks())
+CHECKS = (*ring_checks(), *active_checks(), *relacy_checks())

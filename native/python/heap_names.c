@@ -126,19 +126,29 @@ PyObject *sh_attribute(PyObject *o, const char *name) {
 
 /* ------------------------------------------------------------------ threading.local */
 
-/* Up to 3.12 a thread's dict holds a dummy that points to the values, at first place behind the head and not counted as a
- * reference; from 3.13 on it holds what leads to the values. */
-PyObject *sh_thread_local_thread(PyObject *values, uint64_t *thread) {
-    for (PyThreadState *t = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp); t; t = PyThreadState_Next(t)) {
-        PyObject *key, *value;
-        Py_ssize_t position = 0;
-        while (t->dict && PyDict_Check(t->dict) && PyDict_Next(t->dict, &position, &key, &value)) {
-            bool dummy = strcmp(Py_TYPE(value)->tp_name, "_thread._localdummy") == 0
-                && Py_TYPE(value)->tp_basicsize >= (Py_ssize_t)(sizeof(PyObject) + sizeof(PyObject *));
-            if (value != values && !(dummy && *(PyObject **)(value + 1) == values)) continue;
-            *thread = t->thread_id;
-            return value;
-        }
-    }
-    return NULL;
+#if PY_VERSION_HEX >= 0x030D0000
+
+uint64_t sh_thread_of_local(PyObject *by_thread, PyObject *values) {
+    PyObject *key = sh_key_of(by_thread, values);
+    for (PyThreadState *t = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp); key && t; t = PyThreadState_Next(t))
+        if (t->threading_local_key == key) return t->thread_id;
+    return 0;
 }
+
+#else
+
+/* A thread's dict holds a dummy for each threading.local, which points to the values, behind its head, without owning them. */
+uint64_t sh_thread_of_local(PyObject *by_thread, PyObject *values) {
+    for (PyThreadState *t = PyInterpreterState_ThreadHead(PyThreadState_Get()->interp); t; t = PyThreadState_Next(t)) {
+        PyObject *key, *dummy;
+        Py_ssize_t position = 0;
+        while (t->dict && PyDict_Check(t->dict) && PyDict_Next(t->dict, &position, &key, &dummy))
+            if (strcmp(Py_TYPE(dummy)->tp_name, "_thread._localdummy") == 0
+                && Py_TYPE(dummy)->tp_basicsize >= (Py_ssize_t)(sizeof(PyObject) + sizeof(PyObject *))
+                && *(PyObject **)(dummy + 1) == values)
+                return t->thread_id;
+    }
+    return 0;
+}
+
+#endif

@@ -24,7 +24,8 @@ PyObject *sh_attribute(PyObject *o, const char *name);
 const void *sh_values_block(const void *values);
 const void *sh_separate_values(PyObject *o);
 
-/* Whose part of a threading.local this dict is: what that thread's state holds for it, or NULL; *thread is its ident. */
-PyObject *sh_thread_local_thread(PyObject *values, uint64_t *thread);
+/* The ident of the thread whose values these are: `by_thread` is the dict of a threading.local, `values` one of its dicts. 0:
+ * the thread is gone. */
+uint64_t sh_thread_of_local(PyObject *by_thread, PyObject *values);
 
 #endif

@@ -38,6 +38,19 @@ static int found_reference(PyObject *object, void *context) {
     return 0;
 }
 
+/* A dict does not show its str keys to a traversal, for they cannot be in a cycle. */
+static void list_references(PyObject *object, walk *w) {
+    PyObject *key, *value;
+    if (PyDict_CheckExact(object)) {
+        for (Py_ssize_t position = 0; PyDict_Next(object, &position, &key, &value);) {
+            found_reference(key, w);
+            found_reference(value, w);
+        }
+    } else if (PyObject_IS_GC(object) && Py_TYPE(object)->tp_traverse) {
+        Py_TYPE(object)->tp_traverse(object, found_reference, w);
+    }
+}
+
 /* What __sizeof__ of a type that is not written in Python says; -1: it is, or fails. */
 static Py_ssize_t told_size(PyObject *object) {
     static PyObject *name;
@@ -62,10 +75,9 @@ static size_t own_size(PyObject *object, unsigned referents) {
 #if PY_VERSION_HEX >= 0x030B0000
     if (PyType_HasFeature(type, Py_TPFLAGS_MANAGED_DICT)) {
         bytes += 2 * sizeof(void *);
-#if PY_VERSION_HEX < 0x030D0000
-        /* Values without a dict are a block of their own, of which __sizeof__ does not tell: a word and a byte each, some spare. */
-        if (referents > 2) bytes += (Py_ssize_t)((referents + 1) * sizeof(void *) + ((referents + 3 + 7) & ~7u));
-#endif
+        /* Values that have no dict, of which __sizeof__ does not tell (3.11 to 3.13): a word and a byte each, some spare. The
+         * type is among the referents; with a dict there are it and the dict. */
+        if (referents > 2) bytes += (Py_ssize_t)(referents * sizeof(void *) + ((referents + 2 + 7) & ~7u));
     }
 #endif
     return (size_t)bytes;
@@ -87,8 +99,7 @@ size_t sh_owned_size_with_gil(PyObject *first, PyObject *second) {
     while (w->waiting) {
         PyObject *object = w->met[w->to_visit[--w->waiting]].object;
         w->referents = 0;
-        traverseproc traverse = PyObject_IS_GC(object) ? Py_TYPE(object)->tp_traverse : NULL;
-        if (traverse) traverse(object, found_reference, w);
+        list_references(object, w);
         bytes += own_size(object, w->referents);
     }
     return bytes;

@@ -162,6 +162,7 @@ static bool publish_overwriting(sh_span_ring *ring, uint32_t number, const sh_sp
         if (SH_LIKELY(outcome == CLAIMED)) {
             count_displaced(ring, stripe, slot, displaced, now_ms);
             write_record(slot, ticket, record, now_ms);
+            SH_PREFETCH(slot + 1);   /* the next ticket's, unless this was the last slot */
             return true;
         }
         if (outcome == LAPPED) {   /* the others went round once while we stood still: the record would be gone by now */

@@ -179,6 +179,11 @@ static void retire(sh_span_table *t, uint32_t slot) {
         unindex(t, BY_ID, oldest);
         sh_span_table_release(t, oldest);
     }
+    SH_PREFETCH(&t->spans[t->recent[t->retired % t->max_recent]]);
+}
+
+static void prefetch_entry(const sh_span_table *t, uint64_t span_id) {
+    SH_PREFETCH(&t->by_id.entries[home_of(&t->by_id, hash_of(span_id))]);
 }
 
 static uint32_t take_slot(sh_span_table *t) {
@@ -193,6 +198,9 @@ uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id) {
 }
 
 uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
+    prefetch_entry(t, start->span_id);
+    if (t->max_recent)   /* what the next end takes out of the index */
+        prefetch_entry(t, t->spans[t->recent[t->retired % t->max_recent]].span_id);
     uint32_t dead = found(t, BY_ADDRESS, (uint64_t)(uintptr_t)start->object >> 4);
     if (dead && t->spans[dead].active) {   /* freed without end(): its address has been given to another */
         t->replaced++;

@@ -103,6 +103,7 @@ static void thin(sh_watch_list *w) {
 }
 
 sh_watched *sh_watch_list_add(sh_watch_list *w, uint64_t span_id, void *span) {
+    if (zeros(sh_watch_hash(w, span_id)) < w->level) return NULL;
     sh_watched *same = sh_watch_list_find(w, span_id);
     if (same) remove_entry(w, (uint32_t)(same - w->entries));
     if (w->count == w->capacity) thin(w);

@@ -328,6 +328,68 @@ static void test_clear(void) {
     sh_span_table_fini(&t);
 }
 
+/* The indexes grow with what is in them: all that was entered before is found afterwards, under either key, and what is cleared
+ * begins small again. */
+static void test_many_spans(void) {
+    enum { MANY = 9000, KEPT = 2000 };
+    static _Alignas(16) const char places[MANY][16];
+    sh_span_table t;
+    if (!CHECK(sh_span_table_init(&t, MANY, 0, KEPT, pseudo_names))) return;
+    for (int round = 0; round < 2; round++) {
+        unsigned first_bits = t.by_id.bits;
+        for (uint64_t id = 1; id <= MANY; id++) {
+            sh_span_start start = start_of(id * UINT64_C(0x9E3779B97F4A7C15), 0, 0, 20);   /* as random as ids are */
+            start.object = places[id - 1];
+            uint32_t slot = sh_span_table_start(&t, &start);
+            if (id % 1000 == 0 || (id & (id - 1)) == 0) CHECK(sh_span_table_valid(&t));
+            if (!CHECK(sh_span_table_known(&t, start.span_id) == slot)) break;
+        }
+        CHECK(t.by_id.bits > first_bits && t.by_address.bits == t.by_id.bits);
+        for (uint64_t id = 1; id <= MANY; id++) {
+            uint64_t span_id = id * UINT64_C(0x9E3779B97F4A7C15);
+            uint32_t slot = sh_span_table_find_in_hook(&t, places[id - 1], &types[0]);
+            if (!CHECK(slot && t.spans[slot].span_id == span_id && sh_span_table_end(&t, span_id, 30))) break;
+            if (id % 1000 == 0) CHECK(sh_span_table_valid(&t));
+        }
+        CHECK(t.active == 0 && t.by_address.count == 0 && t.by_id.count == KEPT && sh_span_table_valid(&t));
+        sh_span_table_clear(&t);
+        CHECK(t.by_id.bits == first_bits && sh_span_table_valid(&t));
+        for (uint64_t id = 1; id <= MANY; id++)
+            if (!CHECK(!sh_span_table_known(&t, id * UINT64_C(0x9E3779B97F4A7C15)))) break;
+    }
+    sh_span_table_fini(&t);
+}
+
+/* What a child inherits is found and ends, and is not listed. */
+static void test_fork(void) {
+    sh_span_table t;
+    uint32_t slots[CAPACITY];
+    if (!CHECK(sh_span_table_init(&t, CAPACITY, 0, 4, pseudo_names))) return;
+    for (uint64_t id = 1; id <= 5; id++) {
+        sh_span_start start = start_of(id, 0, (int)id, 20);
+        sh_span_table_start(&t, &start);
+    }
+    sh_span_table_end(&t, 2, 20);
+    CHECK(sh_span_table_listed(&t) == 4);
+    sh_span_table_forked(&t);
+    CHECK(sh_span_table_listed(&t) == 0 && sh_span_table_oldest(&t, slots, CAPACITY) == 0 && sh_span_table_valid(&t));
+    CHECK(sh_span_table_find_in_hook(&t, objects[3], &types[0]) >= SH_SPAN_FIRST);
+    sh_span_start start = start_of(6, 1, 6, 20), again = start_of(7, 0, 4, 20);
+    uint32_t child = sh_span_table_start(&t, &start);
+    CHECK(t.spans[child].root == sh_span_table_known(&t, 1));   /* the request that went on in the child */
+    sh_span_table_start(&t, &again);   /* at the address of an inherited one */
+    CHECK(sh_span_table_listed(&t) == 2 && t.active_inherited == 3 && sh_span_table_valid(&t));
+    CHECK(sh_span_table_oldest(&t, slots, CAPACITY) == 2 && slots[0] == child);
+    CHECK(sh_span_table_end(&t, 1, 20) && t.active_inherited == 2 && sh_span_table_valid(&t));
+    sh_span_table_forked(&t);
+    CHECK(sh_span_table_listed(&t) == 0 && t.active_inherited == 4 && sh_span_table_valid(&t));
+    sh_span_table_clear(&t);
+    CHECK(t.active_inherited == 0 && sh_span_table_valid(&t));
+    sh_span_table_start(&t, &start);
+    CHECK(sh_span_table_listed(&t) == 1);
+    sh_span_table_fini(&t);
+}
+
 int main(void) {
     test_against_a_plain_array();
     test_pseudo_spans();
@@ -338,5 +400,7 @@ int main(void) {
     test_children_keep_their_root();
     test_recent_spans_are_parents();
     test_clear();
+    test_many_spans();
+    test_fork();
     return CHECK_DONE();
 }

@@ -236,6 +236,18 @@ static void sums(void) {
     sh_watch_list_fini(&w);
 }
 
+/* Wanted, but then others raised the level: it is not taken at a level that its hash does not have. */
+static void level_raised_meanwhile(void) {
+    sh_watch_list w = new_list(64, 4, 7);
+    uint64_t id = 1;
+    while (sh_watch_hash(&w, id) >> 63 == 0) id++;   /* no leading zero */
+    CHECK(sh_watch_list_wants(&w, id));
+    for (uint64_t other = 1000; w.level == 0; other++) start(&w, other);
+    object *span = new_object();
+    CHECK(!sh_watch_list_add(&w, id, span) && !span->released && w.count == 4 && sh_watch_list_valid(&w));
+    sh_watch_list_fini(&w);
+}
+
 static void refused(void) {
     sh_watch_list w;
     CHECK(!sh_watch_list_init(&w, 0, 1, (sh_watch_references){ alive, release }));
@@ -253,6 +265,7 @@ int main(void) {
     unbiased();
     budget();
     sums();
+    level_raised_meanwhile();
     refused();
     return CHECK_DONE();
 }

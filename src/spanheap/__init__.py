@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from spanheap.dumps.reader import Dump, open_dump
     from spanheap.retention.holders import Holder
     from spanheap.spans.sampler import NamingSampler
+    from spanheap.throttle.processor import MemoryThrottledSpanProcessor
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when asked for: reading dumps is not what a service does, and NamingSampler needs the SDK."""
+    """Imported when asked for: reading dumps is not what a service does, and two of these need the SDK."""
     if name in ("Dump", "open_dump"):
         from spanheap.dumps import reader
 
@@ -50,6 +51,10 @@ def __getattr__(name: str) -> Any:
         from spanheap.spans.sampler import NamingSampler
 
         return NamingSampler
+    if name == "MemoryThrottledSpanProcessor":
+        from spanheap.throttle.processor import MemoryThrottledSpanProcessor
+
+        return MemoryThrottledSpanProcessor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -63,6 +68,7 @@ __all__ = [
     "HeapSnapshot",
     "Holder",
     "LeakPolicy",
+    "MemoryThrottledSpanProcessor",
     "NamingSampler",
     "RetainedSpans",
     "RetainedTotals",

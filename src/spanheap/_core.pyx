@@ -1,6 +1,8 @@
 # cython: language_level=3, binding=False, embedsignature=False
 """The native core, one thin class or function a C object. No policy here: that is the Python layer's."""
 
+from sys import intern as _intern
+
 from cpython.object cimport Py_TYPE, PyObject
 from cpython.ref cimport Py_DECREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t
@@ -56,6 +58,7 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
 def stop():
     settle_all_spans()   # what the hook kept alive is given back
     sh_hook_stop_with_gil()
+    forget_names()
     end_watch()
 
 
@@ -158,9 +161,10 @@ include "_core_store.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
+include "_core_throttle.pxi"
+include "_core_watched.pxi"
 include "_core_holders.pxi"
 include "_core_containers.pxi"
-include "_core_watched.pxi"
 
 
 # ---------------------------------------------------------------- figures

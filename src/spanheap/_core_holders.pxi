@@ -2,10 +2,11 @@
 
 cdef extern from "heap_names.h":
     PyObject *sh_key_of(object dict, object value)
+    PyObject *sh_value_of(object dict, const char *key)
     PyObject *sh_instance_dict(object o)
     PyObject *sh_attribute_of(object o, object value)
     PyObject *sh_attribute(object o, const char *name)
-    PyObject *sh_thread_local_thread(object values, uint64_t *thread)
+    uint64_t sh_thread_of_local(object by_thread, object values)
 
 cdef extern from "heap_search.h":
     uint32_t SH_PARENT_ROOT
@@ -250,6 +251,11 @@ def key_of(mapping, value):
     return or_none(sh_key_of(mapping, value)) if isinstance(mapping, dict) else None
 
 
+def value_of(mapping, str key):
+    """What a dict has under this text, found without hashing or comparing its keys; or None."""
+    return or_none(sh_value_of(mapping, key.encode())) if isinstance(mapping, dict) else None
+
+
 def instance_dict(o):
     """The __dict__ of an instance if it exists as an object; it is never made."""
     return or_none(sh_instance_dict(o))
@@ -273,8 +279,6 @@ def frame_facts(o, value):
     return or_none(facts.code), or_none(facts.module), or_none(facts.name)
 
 
-def thread_of_local(values):
-    """threading.get_ident() of the thread whose part of a threading.local this dict is, or 0."""
-    cdef uint64_t thread = 0
-    sh_thread_local_thread(values, &thread)
-    return thread
+def thread_of_local(by_thread, values):
+    """threading.get_ident() of the thread whose values these are, or 0. `by_thread`: the dict of a threading.local."""
+    return sh_thread_of_local(by_thread, values) if isinstance(by_thread, dict) else 0

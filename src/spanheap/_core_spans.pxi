@@ -35,16 +35,28 @@ def mark_start_span(code):
     sh_frames_mark_with_gil(NULL if code is None else <void *>code)
 
 
-cdef str context_field, parent_field, name_field, start_field, end_field, status_field, code_field
+cdef enum:
+    START_FIELDS = 4   # context, parent, name, start
+    END_FIELDS = 6     # the same, end, status
+
+cdef tuple field_names = ()                      # keeps those alive
+cdef PyObject *span_fields[END_FIELDS]
+cdef str code_field = ""
+cdef PyObject *code_fields[1]
+cdef sh_field_map started_map, ended_map, status_map
 cdef object error_code = None
 
 
 def bind_span_fields(context, parent, name, start, end, status, code):
     """Where a span keeps its context, its parent's context, its name, when it started and ended, and its status, and a status
     its code. Their properties take five times as long."""
-    global context_field, parent_field, name_field, start_field, end_field, status_field, code_field
-    context_field, parent_field, name_field, start_field, end_field = context, parent, name, start, end
-    status_field, code_field = status, code
+    global field_names, code_field
+    field_names = tuple(_intern(field) for field in (context, parent, name, start, end, status, code))
+    code_field = field_names[END_FIELDS]
+    cdef int i
+    for i in range(END_FIELDS):
+        span_fields[i] = <PyObject *>field_names[i]
+    code_fields[0] = <PyObject *>code_field
 
 
 def bind_error_code(code):
@@ -151,6 +163,13 @@ cdef int end_span(ended, context, parent, name, start_time, end_time, bint faile
     return 0
 
 
+cdef bint has_failed(status) except -1:
+    cdef PyObject *code
+    if sh_fields_read_with_gil(&status_map, status, code_fields, 1, &code):
+        return code == <PyObject *>error_code
+    return getattr(status, code_field) is error_code
+
+
 cdef class SpanProcessor:
     """Keeps the native table of active spans. An OpenTelemetry SpanProcessor by shape; one a provider, for the process's life.
 
@@ -160,11 +179,17 @@ cdef class SpanProcessor:
     cdef object __weakref__
 
     def on_start(self, span, parent_context=None):
+        cdef PyObject *fields[START_FIELDS]
         if not sh_the_hook.enabled:
             return
         try:
-            start_span(span, getattr(span, context_field), getattr(span, parent_field), getattr(span, name_field),
-                       getattr(span, start_field))
+            if sh_fields_read_with_gil(&started_map, span, span_fields, START_FIELDS, fields):
+                # From here on they are kept: what is asked of them may run code that changes the span.
+                context, parent, name, start = (
+                    <object>fields[0], <object>fields[1], <object>fields[2], <object>fields[3])
+            else:
+                context, parent, name, start = [getattr(span, field) for field in field_names[:START_FIELDS]]
+            start_span(span, context, parent, name, start)
         except AttributeError:
             self.on_start_of_another_sdk(span)
         except Exception:
@@ -174,12 +199,17 @@ cdef class SpanProcessor:
         pass
 
     def on_end(self, span):
+        cdef PyObject *fields[END_FIELDS]
         if not sh_the_hook.enabled:
             return
         try:
-            end_span(span, getattr(span, context_field), getattr(span, parent_field), getattr(span, name_field),
-                     getattr(span, start_field), getattr(span, end_field),
-                     getattr(getattr(span, status_field), code_field) is error_code)
+            if sh_fields_read_with_gil(&ended_map, span, span_fields, END_FIELDS, fields):
+                context, parent, name, start, end, status = (
+                    <object>fields[0], <object>fields[1], <object>fields[2], <object>fields[3], <object>fields[4],
+                    <object>fields[5])
+            else:
+                context, parent, name, start, end, status = [getattr(span, field) for field in field_names[:END_FIELDS]]
+            end_span(span, context, parent, name, start, end, has_failed(status))
         except AttributeError:
             self.on_end_of_another_sdk(span)
         except Exception:
@@ -222,6 +252,13 @@ cdef uint32_t intern(name):
 
 cdef PyObject *cached_names[CACHED_NAMES]
 cdef uint32_t cached_numbers[CACHED_NAMES]
+
+
+cdef void forget_names() noexcept:
+    cdef int place
+    for place in range(CACHED_NAMES):
+        Py_XDECREF(cached_names[place])   # a str, whose end runs no code
+        cached_names[place] = NULL
 
 
 cdef uint32_t number_of_name(name):

@@ -1,4 +1,5 @@
 # Declarations of the C core and of the part that knows CPython. No logic here.
+from cpython.object cimport PyObject
 from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
 
 
@@ -368,6 +369,12 @@ cdef extern from "context.h":
 cdef extern from "symbols.h":
     uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames)
     uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, object text)
+
+
+cdef extern from "span_fields.h":
+    ctypedef struct sh_field_map:
+        unsigned int version
+    bint sh_fields_read_with_gil(sh_field_map *map, object object, PyObject **names, int count, PyObject **values)
 
 
 cdef extern from "type_cache.h":

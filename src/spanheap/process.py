@@ -15,10 +15,10 @@ class ProcessMemory(NamedTuple):
     resident: int
 
 
-def memory() -> ProcessMemory | None:
-    """Virtual and resident size; source: /proc/self/statm."""
+def memory(root: str = "/") -> ProcessMemory | None:
+    """Virtual and resident size; source: /proc/self/statm, below `root`."""
     try:
-        with open("/proc/self/statm", "rb") as f:
+        with open(os.path.join(root, "proc/self/statm"), "rb") as f:
             virtual, resident = f.read().split()[:2]
         return ProcessMemory(int(virtual) * _PAGE, int(resident) * _PAGE)
     except (OSError, ValueError):

@@ -13,13 +13,15 @@ logger = logging.getLogger("spanheap")
 
 
 class Ticker:
-    """Calls `tick(now)` every `interval` seconds from a daemon thread, until stopped.
+    """Calls `tick(now)` every `interval` seconds from a daemon thread, until stopped or until it returns False.
 
     What it raises is counted, and logged the first time.
     """
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, interval: float, *, name: str = "spanheap-tick", what: str = "profiling") -> None:
         self._interval = interval
+        self._name = name
+        self._what = what
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self.cpu_s = 0.0
@@ -30,11 +32,11 @@ class Ticker:
         self._stop = threading.Event()
         self._thread = None
 
-    def start(self, tick: Callable[[float], None]) -> None:
+    def start(self, tick: Callable[[float], bool | None]) -> None:
         """Not while it runs."""
         self._stop = threading.Event()
         # The thread alone holds on to tick (hence to the session): no cycle is left for the collector when it ends.
-        self._thread = threading.Thread(target=self._run, args=(tick,), name="spanheap-tick", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(tick,), name=self._name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -44,15 +46,16 @@ class Ticker:
             self._thread.join()
         self._thread = None
 
-    def _run(self, tick: Callable[[float], None]) -> None:
+    def _run(self, tick: Callable[[float], bool | None]) -> None:
         stop = self._stop
         before = self.cpu_s   # in a forked child, what it inherited: a counter does not fall
         with _core.Muted():
             while not stop.wait(self._interval):
                 try:
-                    tick(time.time())
+                    if tick(time.time()) is False:
+                        return
                 except Exception:
                     self.errors += 1
                     if self.errors == 1:
-                        logger.exception("spanheap: a tick failed; profiling goes on")
+                        logger.exception("spanheap: a tick failed; %s goes on", self._what)
                 self.cpu_s = before + time.thread_time()

@@ -27,6 +27,7 @@ def test_every_bug_class_has_a_mutant() -> None:
     assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
 
 
+@pytest.mark.once(reason="it reads sources")
 def test_the_tests_that_mutants_name_exist() -> None:
     """Each node id is found by pytest."""
     tests = sorted({test for mutant in MUTANTS for test in mutant.tests})

@@ -139,6 +139,7 @@ def test_prints_plain_text(finished):
     assert f"go tool pprof -http=: {results['leaky']['dump']['path']}" in out
 
 
+@pytest.mark.once(reason="processes and signals")
 @pytest.mark.parametrize(("no_color", "bold"), [("", "\x1b[1mtitle\x1b[0m"), ("1", "title")])
 def test_a_terminal_gets_one_refreshed_line(monkeypatch, no_color, bold):
     """On a terminal progress overwrites itself and text starts a new line; NO_COLOR takes the styles away."""
@@ -157,6 +158,7 @@ def test_a_terminal_gets_one_refreshed_line(monkeypatch, no_color, bold):
     assert shown.decode() == "\ra long line that wo" + "\rshort" + 14 * " " + "\r\n" + bold + "\r\n"
 
 
+@pytest.mark.once(reason="processes and signals")
 def test_ctrl_c_ends_everything(long_demo):
     """SIGINT to the foreground processes, as a terminal does: exit status 130, one line, no child left."""
     os.killpg(long_demo.process.pid, signal.SIGINT)
@@ -166,6 +168,7 @@ def test_ctrl_c_ends_everything(long_demo):
     assert long_demo.children() == []
 
 
+@pytest.mark.once(reason="processes and signals")
 def test_children_do_not_outlive_a_killed_parent(long_demo):
     """After SIGKILL the parent can tidy nothing up: the closed pipe ends the children."""
     long_demo.process.kill()

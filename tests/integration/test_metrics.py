@@ -106,6 +106,18 @@ def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader
         assert roots["GET /"] == pytest.approx(len(kept) * BLOCK, rel=0.1)
 
 
+def test_span_records_are_counted_by_state(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
+    """They add up to the spans that ended."""
+    traces = TracerProvider()
+    with spanheap.profile(tick=None, meter_provider=meters, tracer_provider=traces, span_capacity=10) as session:
+        for _ in range(25):
+            traces.get_tracer("t").start_span("GET /").end()
+        points = collect(reader)["spanheap.span.records"].data.data_points
+        states = {point.attributes["spanheap.span.state"]: point.value for point in points}
+        assert states == {"retained": 10, "overwritten": 15, "expired": 0, "dropped": 0, "in_flight": 0}
+        assert sum(states.values()) == session.spans.counts().produced
+
+
 def test_root_names_are_bounded(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
     """A service with a thousand span names does not become a thousand time series; nothing is left out of the sum."""
     traces = TracerProvider()

@@ -18,7 +18,7 @@ LATEST = "latest"
 MIDDLE = "1.36"   # half way, and from before processors were told of spans that are ending (1.40)
 TESTS = (
     "tests/sdk", "tests/integration/test_attribution.py", "tests/integration/test_naming_sampler.py",
-    "tests/integration/test_metrics.py", "tests/integration/retained",
+    "tests/integration/test_metrics.py", "tests/integration/throttle", "tests/integration/retained",
 )
 
 

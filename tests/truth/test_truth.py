@@ -15,6 +15,8 @@ from tests.truth.sites import SITES, Site, fill_1_kib, fill_64_bytes
 
 INDEXES = list(range(8_000))
 
+pytestmark = pytest.mark.once(reason="the mathematics of sampling")
+
 each_site = pytest.mark.parametrize("site", SITES, ids=lambda site: site.name.replace(" ", "-"))
 
 

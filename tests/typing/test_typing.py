@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once(reason="mypy reads the same files")
+
 # Every `type: ignore` is a wrong use, and must be one: --strict reports those that are not needed.
 # Those without a code are of arguments that have to be named: mypy's code for it differs from version to version.
 USES = '''
@@ -42,6 +44,16 @@ def start_and_stop() -> None:
         detect=spanheap.LeakPolicy(), dumps=spanheap.DumpPolicy(),
     ) as block:
         assert_type(block, spanheap.Session)
+
+
+def holders(session: spanheap.Session, site: spanheap.Site) -> None:
+    found = session.holders(site, limit=3, budget_ms=50.0)
+    assert_type(found, list[spanheap.Holder])
+    assert_type([(h.share, h.objects, h.incomplete, str(h)) for h in found], list[tuple[float, float, bool, str]])
+    assert_type(found[0].path[0].entries, int | None)
+    session.holders("GET /orders")
+    session.holders([object()])
+    session.holders(site, 3)   # type: ignore
 
 
 def rings() -> None:

@@ -76,8 +76,9 @@ static inline bool sh_watch_list_wants(sh_watch_list *w, uint64_t span_id) {
     return w->level == 0 || sh_watch_hash(w, span_id) >> (64 - w->level) == 0;
 }
 
-/* Enters a span that was wanted, and takes over the reference. The pointer is good until the next call; NULL: it could not be
- * entered, and the reference is still the caller's. An active entry of the same id is given up. */
+/* Enters a span that was wanted, and takes over the reference. The pointer is good until the next call; NULL: it was not entered,
+ * and the reference is still the caller's: no room, or other spans that started meanwhile have raised the level. An active
+ * entry of the same id is given up. */
 sh_watched *sh_watch_list_add(sh_watch_list *w, uint64_t span_id, void *span);
 
 /* The active entry of this span id; NULL: it is not watched. */

@@ -49,6 +49,8 @@ def is_transparent(parent: Any, child: Any) -> bool:
         return is_context_part(parent)
     if owner.is_a(parent, SimpleQueue):
         return _QUEUE_HAS_LIST and type(child) is list
+    if owner.is_a(parent, owner.GENERATORS):
+        return type(child) is types.FrameType   # in 3.10; later the variables are the generator's own
     if not owner.is_a(child, (dict, tuple, set)):
         return False
     if _core.instance_dict(parent) is child or owner.is_a(parent, owner.LruCache):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -67,13 +68,16 @@ def search_spans(name: str, limit: int = 10, budget_ms: float = 250) -> Search:
     watched = getattr(_core, "watched_spans", None)
     spans = watched(name) if watched is not None else []
     if spans:
-        return search(spans, limit, budget_ms)
-    fields = sdk.SPAN_FIELDS[2], sdk.SPAN_END
-    ended, all_ended, active, all_active, _ = _core.instances(
-        sdk.span_types(), fields[0], name, fields[1], _core.MAX_TARGETS, budget_ms / 1e3
+        return search(spans, limit, budget_ms)   # known without a look at the whole heap
+    begin = time.monotonic()
+    ended, all_ended, active, all_active, complete = _core.instances(
+        sdk.span_types(), sdk.SPAN_FIELDS[2], name, sdk.SPAN_END, _core.MAX_TARGETS, budget_ms / 1e3
     )
     spans, count = (ended, all_ended) if ended else (active, all_active)
-    return search(spans, limit, budget_ms, borrowed=spans, count=count)
+    left_ms = max(budget_ms - (time.monotonic() - begin) * 1e3, 0)
+    found = search(spans, limit, left_ms, count=count)
+    holders = [holder._replace(incomplete=holder.incomplete or not complete) for holder in found.holders]
+    return found._replace(holders=holders, complete=found.complete and complete)
 
 
 def _search(walk: tuple[list[Any], list[Any], list[int], tuple[Any, ...]], limit: int, count: float) -> Search:

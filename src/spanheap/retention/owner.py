@@ -72,7 +72,7 @@ def short_type_name(cls: type) -> str:
 def function_name(function: Any) -> str:
     """`module.qualname` of a function, of whatever kind of callable this is, else its type's name."""
     if is_a(function, types.FunctionType):
-        module = _text(types.FunctionType.__dict__["__globals__"].__get__(function).get("__name__")) or "?"
+        module = _text(_core.value_of(types.FunctionType.__dict__["__globals__"].__get__(function), "__name__")) or "?"
         return f"{module}.{types.FunctionType.__dict__['__qualname__'].__get__(function)}"
     if is_a(function, types.MethodType):
         return function_name(types.MethodType.__dict__["__func__"].__get__(function))
@@ -101,7 +101,7 @@ def is_found_by_name(o: Any, modules: dict[str, Any]) -> bool:
         if not is_a(function, types.FunctionType):
             return False
         fields = types.FunctionType.__dict__
-        module = _text(fields["__globals__"].__get__(function).get("__name__"))
+        module = _text(_core.value_of(fields["__globals__"].__get__(function), "__name__"))
         name = _text(fields["__qualname__"].__get__(function))
     if not module or not name:
         return False

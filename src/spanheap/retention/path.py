@@ -111,7 +111,8 @@ class Namer:
         for i in range(start + 1, len(objects)):
             o, before, last = objects[i], objects[i - 1], i == len(objects) - 1
             if not last and not skipped[i] and self._is_part(holder, before, o, parts):
-                thread = self._threads.get(_core.thread_of_local(o), "") if owner.is_a(holder, _LOCAL) else thread
+                if owner.is_a(holder, _LOCAL):
+                    thread = self._threads.get(_core.thread_of_local(before, o), "")
                 parts += 1
                 continue
             parts = 0
@@ -125,7 +126,7 @@ class Namer:
                 step = self._known_by_name(o)
             steps.append(step)
             thread = ""
-        return tuple(steps)
+        return tuple(steps) or (Step("", "item", "", _shown_type(objects[-1]), owner.entries(objects[-1])),)
 
     def _start(self, objects: Sequence[Any]) -> int:
         """The last object that is known by its name alone."""
@@ -169,7 +170,7 @@ class Namer:
     def _is_part(holder: Any, before: Any, o: Any, parts: int) -> bool:
         """`o` is passed over. `before` is the holder, or a part of it: of most only the first is none of the user's."""
         if owner.is_a(holder, _LOCAL):   # a dict of all threads, then that of one
-            return type(o) is dict and (parts == 0 or (parts == 1 and _core.thread_of_local(before) == 0))
+            return type(o) is dict and parts < 2
         if parts and not edges.is_context_part(before) and _core.instance_dict(holder) is not before:
             return False
         return edges.is_transparent(holder, o)

@@ -12,19 +12,26 @@ _DEPTH = 3
 _MOST = 64
 
 
-def _processors(found: list[Any]) -> Iterator[Any]:
+def _inside(processor: Any) -> list[Any]:
+    """The processors that this one hands spans on to, as far as its fields tell."""
+    try:
+        inner = [value for value in sdk.fields(processor) if callable(getattr(type(value), "on_end", None))]
+        return [*sdk.members(processor), *inner]
+    except Exception:   # the service's own make: anything may be asked for and not be there
+        return []
+
+
+def _with_inner(processors: list[Any]) -> Iterator[Any]:
     """These processors and those inside them, each once."""
     seen: set[int] = set()
-    level = found
+    level = processors
     for _ in range(_DEPTH + 1):
         inner: list[Any] = []
         for processor in level:
-            if id(processor) in seen or len(seen) >= _MOST:
-                continue
-            seen.add(id(processor))
-            yield processor
-            inner.extend(sdk.members(processor))
-            inner.extend(value for value in sdk.fields(processor) if callable(getattr(type(value), "on_end", None)))
+            if id(processor) not in seen and len(seen) < _MOST:
+                seen.add(id(processor))
+                yield processor
+                inner += _inside(processor)
         level = inner
 
 
@@ -32,14 +39,12 @@ def held(processors: list[Any]) -> tuple[list[list[Any]], int]:
     """What the export queues of these processors hold, as copies, and how many more spans are in batches being exported."""
     queues: list[list[Any]] = []
     in_flight = 0
-    for processor in _processors(processors):
+    for processor in _with_inner(processors):
         try:
             found = sdk.export_queue(processor)
-            if found is not None:
-                queue, batch, size = found
-                queues.append(list(queue))   # in C, so that no other thread changes it meanwhile
-                queues.append(list(batch))
-                in_flight += size
         except Exception:   # a processor of another make that happens to have these names
             continue
+        if found is not None:
+            queues.append(found[0])
+            in_flight += found[1]
     return queues, in_flight

@@ -5,6 +5,7 @@ A provider cannot be told to drop a processor, so ours stays and is gated by the
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import threading
@@ -64,7 +65,8 @@ def _add_processor(target: Any, processors: Any) -> None:
         target.add_span_processor(processor)
         _processors.add(processor)
         if processors is not None:
-            _groups.add(processors)
+            with contextlib.suppress(TypeError):   # of another make: not to be hashed, or not to be referred to weakly
+                _groups.add(processors)
 
 
 def _after_fork_in_child() -> None:

@@ -15,7 +15,7 @@ import sys
 from collections import deque
 from contextvars import ContextVar
 from types import CodeType
-from typing import Any
+from typing import Any, NamedTuple
 
 # Where a Span and a ReadableSpan keep what their properties `context`, `parent`, `name`, `start_time`, `end_time` and
 # `status` return; since 1.0. Read directly because a property takes 48 ns and a field 10, and a start and an end need ten
@@ -96,9 +96,34 @@ def members(processors: Any) -> tuple[Any, ...]:
     return tuple(getattr(processors, "_span_processors", ()))
 
 
-def export_queue(processor: Any) -> tuple[Any, Any, int] | None:
-    """Of a BatchSpanProcessor: the deque of spans that wait for export, the spans of the batch that is being exported as far
-    as they can be listed, and how many more may be in it. None: it is no such processor.
+class BatchQueue(NamedTuple):
+    """Where a BatchSpanProcessor keeps ended spans until they are exported."""
+
+    spans: deque[Any]
+    """The same object for the life of the processor, in forked children too (they clear it)."""
+    capacity: int
+    """At which the oldest span is dropped for a new one."""
+    batch: int
+    """At which the exporting thread is woken before its time."""
+
+
+def batch_queue(processor: Any) -> BatchQueue | None:
+    """The queue of a BatchSpanProcessor; None: it is none, or keeps its spans elsewhere.
+
+    In the processor itself until 1.33, since then in the BatchProcessor that it shares with logs.
+    """
+    inner = getattr(processor, "_batch_processor", None)
+    spans, batch = getattr(inner, "_queue", None), getattr(inner, "_max_export_batch_size", None)
+    if inner is None:
+        spans, batch = getattr(processor, "queue", None), getattr(processor, "max_export_batch_size", None)
+    if not isinstance(spans, deque) or not spans.maxlen or not isinstance(batch, int):
+        return None
+    return BatchQueue(spans, spans.maxlen, batch)
+
+
+def export_queue(processor: Any) -> tuple[list[Any], int] | None:
+    """Of a BatchSpanProcessor: the spans that wait for their export or are in the batch that is being exported, as a copy,
+    and how many more may be in that batch. None: it is no such processor.
 
     Until 1.33 the processor has all of it in public fields, and `spans_list` is the batch. Since 1.34 it has a
     `_batch_processor` with `_queue`; the batch is a local variable then, but `_export_lock` is held while there is one.
@@ -106,11 +131,13 @@ def export_queue(processor: Any) -> tuple[Any, Any, int] | None:
     inner = getattr(processor, "_batch_processor", None)
     queue = getattr(inner, "_queue", None)
     if isinstance(queue, deque):
-        size = inner._max_export_batch_size if inner._export_lock.locked() else 0   # type: ignore[union-attr]
-        return queue, (), size
+        waiting = list(queue)   # in C, so that no other thread changes it meanwhile
+        # Only then: what leaves the queue after this was copied, what left before is still locked, or done with.
+        busy = inner._export_lock.locked()   # type: ignore[union-attr]
+        return waiting, inner._max_export_batch_size if busy else 0   # type: ignore[union-attr]
     queue, batch = getattr(processor, "queue", None), getattr(processor, "spans_list", None)
     if isinstance(queue, deque) and isinstance(batch, list):
-        return queue, batch, 0
+        return list(queue) + list(batch), 0
     return None
 
 

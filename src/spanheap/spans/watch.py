@@ -16,7 +16,7 @@ GRACE_S = 5.0
 """An ended span is finished with by then: BatchSpanProcessor's queue, which may hold it longer, is looked into."""
 UNENDED_AGE_S = 60.0
 
-# Measuring takes 4 us a span of five attributes, and neither may hold the GIL for a millisecond; the others count as the mean.
+# Measuring takes 4 us a span of five attributes; neither may hold the GIL for a millisecond. The others count as the mean.
 _MEASURED_PER_TICK = 32
 _MEASURED_WHEN_ASKED = 128
 

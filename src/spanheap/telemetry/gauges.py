@@ -56,6 +56,16 @@ def _cpu_s() -> float:
     return session.stats().cpu_s if session else 0.0
 
 
+def _records_by_state() -> Iterable[tuple[float, dict[str, str]]]:
+    from spanheap.session import current
+
+    session = current()
+    if session is not None:
+        counts = session.spans.counts()
+        for state in ("retained", "overwritten", "expired", "dropped", "in_flight"):   # together: all that ended
+            yield getattr(counts, state), {"spanheap.span.state": state}
+
+
 def _by_name(rows: Iterable[RetainedSpans | UnendedSpans]) -> Iterable[tuple[float, dict[str, str]]]:
     """Spans by name, the most first; past MAX_SPAN_NAMES the rest is one."""
     spans: dict[str, float] = {}
@@ -143,6 +153,10 @@ def attach(provider: Any | None, label_metrics: Sequence[str] = ()) -> None:
     )
     meter.create_observable_gauge(
         "spanheap.span.active", one(lambda: _core.counters()["spans_active"]), "{span}", "Started and not ended."
+    )
+    meter.create_observable_up_down_counter(
+        "spanheap.span.records", callback(_records_by_state), "{span}",
+        "Spans that ended since the session started, by what became of their records.",
     )
     meter.create_observable_gauge(
         "spanheap.span.retained", one(lambda: round(watch.totals().retained_spans)), "{span}",

@@ -73,9 +73,11 @@ def test_what_is_shared_does_not_count() -> None:
     shared = bytes(100_000)
     own = [bytearray(1_000)]
     own.append(own[0])   # twice from inside
-    tree = [shared, own, {"key": bytearray(2_000)}]
-    del own
-    expected = sum(sys.getsizeof(o) for o in (tree, tree[1], tree[1][0], tree[2], tree[2]["key"]))   # type: ignore[index,arg-type]
+    inner = {"key": bytearray(2_000), f"made {len(shared)}": shared}
+    tree = [shared, own, inner]
+    counted = (tree, own, own[0], inner, inner["key"], list(inner)[1])
+    expected = sum(sys.getsizeof(o) for o in counted)
+    del own, inner, counted
     assert _core.owned_size(tree) == expected
     assert _core.owned_size(tree, tree) == expected
     first, second = [shared, (inner := [bytearray(500)])], [inner]

@@ -397,6 +397,24 @@ def in_thread_variable() -> tuple[Kept, Finish]:
     return kept, lambda: (go.set(), thread.join())
 
 
+def in_evaluation_stack() -> tuple[Kept, Finish]:
+    """The list that a loop goes through has no name."""
+    go, done = threading.Event(), threading.Event()
+    made: list[Kept] = []
+
+    def serve(keep: list[Kept]) -> None:
+        for _ in [None, *keep]:
+            keep.clear()
+            done.set()
+            go.wait(60)
+
+    made.append(kept := Kept())
+    thread = threading.Thread(target=serve, args=(made,), name="worker")
+    thread.start()
+    done.wait(60)
+    return kept, lambda: (go.set(), thread.join())
+
+
 def _loop_with(main: Callable[[Kept], Any], kept: Kept) -> Finish:
     """Run an event loop in a thread, with one task that waits for ever."""
     ready = threading.Event()
