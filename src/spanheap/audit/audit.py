@@ -14,7 +14,6 @@ from spanheap import _core
 from spanheap.audit import growth
 from spanheap.audit.finding import Finding, finding
 from spanheap.audit.growth import Growth, Reading
-from spanheap.audit.ownership import is_test_run
 from spanheap.audit.sizes import Contents, Sight, Sizes
 from spanheap.spans import providers
 
@@ -51,7 +50,7 @@ class Audit:
         self._min_growth = min_growth
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._sizes = Sizes(is_test_run())
+        self._sizes = Sizes()
         self._looks: list[_Look] = []
         self._found: dict[str, tuple[Growth, Contents]] = {}
         self._stop = threading.Event()
@@ -65,6 +64,8 @@ class Audit:
         """From the first look to the last."""
         self.spans = 0
         """That ended between these."""
+        self.errors = 0
+        """Looks of the thread that failed; the first one is logged."""
 
     # ------------------------------------------------------------ life
 
@@ -80,18 +81,29 @@ class Audit:
         self.look()
         if self._interval is not None and self._thread is None:
             self._stop.clear()
-            self._thread = threading.Thread(target=self._run, name="spanheap-audit", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="spanheap-audit", daemon=True)
+            try:
+                thread.start()
+                self._thread = thread
+            except RuntimeError as error:   # no more threads: the first look and the last are not enough, and it says so
+                logger.warning("spanheap: no thread for the audit (%s); call look()", error)
 
     def stop(self) -> None:
         """Take the last look: what is gone since the one before, because the service ended, is not taken for evicted."""
-        if os.getpid() != self._pid:   # the child of a fork: the thread is not here, and may have held the lock
+        if self._is_of_parent():
             return
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        self._look(last=True)
+        try:
+            self._look(last=True)
+        except Exception:
+            logger.exception("spanheap: the last look of the audit failed; the findings are those of the one before")
+
+    def _is_of_parent(self) -> bool:
+        """In the child of a fork the thread is not there, and may have held the lock: an audit is of one process."""
+        return os.getpid() != self._pid
 
     def _run(self) -> None:
         assert self._interval is not None
@@ -101,8 +113,9 @@ class Audit:
             try:
                 self._look(last=False)
             except Exception:
-                logger.exception("spanheap: a look of the audit failed; there will be no further one until the last")
-                return
+                self.errors += 1
+                if self.errors == 1:
+                    logger.exception("spanheap: a look of the audit failed; the next one may not")
             cost = time.thread_time() - began
             share = _SHARE_OF_TIME if self.looks >= _FIRST_LOOKS else _FIRST_SHARE
             wait = max(min(wait * _WAIT_FACTOR, self._interval), cost / share)
@@ -111,7 +124,7 @@ class Audit:
 
     def look(self) -> None:
         """See the containers as they are now. Holds the GIL for `budget_ms` at most."""
-        if os.getpid() == self._pid:
+        if not self._is_of_parent():
             self._look(last=False)
 
     def _look(self, last: bool) -> None:
@@ -152,11 +165,15 @@ class Audit:
 
     def is_conclusive(self) -> bool:
         """Whether there were looks enough, with work between them, to tell what grows."""
+        if self._is_of_parent():
+            return False
         with self._lock:
             return growth.steps_of_work([Reading(k.time, k.spans, 0) for k in self._looks]) >= growth.MIN_READINGS
 
     def findings(self) -> list[Finding]:
-        """As of the last look: caches of spans first, then most bytes first."""
+        """As of the last look: caches of spans first, then most bytes first. In the child of a fork: none."""
+        if self._is_of_parent():
+            return []
         with self._lock:
             found = [finding(name, grown, contents) for name, (grown, contents) in self._found.items()]
         return sorted(found, key=lambda f: (f.kind != "keeps_spans", -f.bytes, f.holder))

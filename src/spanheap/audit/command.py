@@ -76,8 +76,9 @@ def run_audit(options: argparse.Namespace) -> int:
     if (options.module is None) == (options.script is None):
         options.parser.error("give a script, or a module with -m (a test suite: spanheap audit -m pytest)")
     target = Target(options.module or options.script, options.module is not None, tuple(options.arguments))
-    if options.json is not None and not options.json.absolute().parent.is_dir():
-        options.parser.error(f"--json {options.json}: there is no folder {options.json.absolute().parent}")
+    path = options.json.absolute() if options.json is not None else None   # the program may go to another folder
+    if path is not None and not path.parent.is_dir():
+        options.parser.error(f"--json {options.json}: there is no folder {path.parent}")
     import spanheap
 
     try:
@@ -94,8 +95,12 @@ def run_audit(options: argparse.Namespace) -> int:
         outcome = run(code, module)
     findings = audit.findings()
     print("\n" + report.text(audit, findings, outcome), file=sys.stderr)
-    if options.json is not None:
-        options.json.write_text(report.as_json(audit, findings, target, outcome) + "\n", encoding="utf-8")
+    if path is not None:
+        try:
+            path.write_text(report.as_json(audit, findings, target, outcome) + "\n", encoding="utf-8")
+        except OSError as error:
+            print(f"spanheap audit: error: cannot write {path}: {error.strerror}", file=sys.stderr)
+            return USAGE
     if findings:
         return FOUND
     return NOTHING if audit.is_conclusive() else TOO_SHORT

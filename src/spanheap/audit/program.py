@@ -12,11 +12,13 @@ import signal
 import sys
 import threading
 import types
+from collections.abc import Callable
 from types import CodeType, FrameType, ModuleType
 from typing import NamedTuple
 
 from spanheap.errors import SpanheapError
 
+_SIGTERM = "SIGTERM"
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
@@ -86,27 +88,26 @@ def run(code: CodeType, module: ModuleType) -> Outcome:
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
     pid = os.getpid()
+    outcome = _ended(lambda: exec(code, module.__dict__))
+    if os.getpid() != pid:   # the child of a fork that ends: the audit is its parent's
+        raise SystemExit(outcome.status)
+    waited = outcome if outcome.how == _SIGTERM else _ended(_join_threads)
+    return outcome if waited.status == 0 else waited
+
+
+def _ended(work: Callable[[], None]) -> Outcome:
     try:
-        exec(code, module.__dict__)
-        _join_threads()
+        work()
     except _Terminated:
-        outcome = Outcome(128 + signal.SIGTERM, "SIGTERM")
+        return Outcome(128 + signal.SIGTERM, _SIGTERM)
     except KeyboardInterrupt:
-        outcome = Outcome(128 + signal.SIGINT, "SIGINT")
+        return Outcome(128 + signal.SIGINT, "SIGINT")
     except SystemExit as error:
-        outcome = _exited(error.code)
+        return _exited(error.code)
     except BaseException as error:
         _show(error)
-        outcome = Outcome(1, type(error).__name__)
-    else:
-        outcome = Outcome(0, "returned")
-    if os.getpid() != pid:   # the child of a fork that ends: the audit is its parent's
-        _leave(outcome)
-    return outcome
-
-
-def _leave(outcome: Outcome) -> None:
-    raise SystemExit(outcome.status)
+        return Outcome(1, type(error).__name__)
+    return Outcome(0, "returned")
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from spanheap import _core
 from spanheap.audit.bounds import bound
-from spanheap.audit.ownership import is_reported
+from spanheap.audit.ownership import is_reported, is_test_run
 from spanheap.retention import edge, owner
 from spanheap.retention.path import Namer, Root, Step, told
 from spanheap.spans import sdk
@@ -78,13 +78,16 @@ class _Known(NamedTuple):
 class Sizes:
     """Looks, and knows again what a look before has named."""
 
-    def __init__(self, test_run: bool) -> None:
-        self._test_run = test_run
+    def __init__(self, test_run: bool | None = None) -> None:
+        """`test_run`: whether tests and their tools are left out; None: if this process runs some."""
+        self._given_test_run = test_run
+        self._test_run = False
         self._known: dict[int, _Known] = {}   # by address; numbers and names alone
 
     def look(self, budget_s: float) -> Sight:
         """See the containers as they are now; the GIL is held for `budget_s` seconds at most."""
         (steps, roots, hits, figures), total = _core.widest_containers(MIN_ENTRIES, ROOM, _OWN_FOLDER, budget_s)
+        self._test_run = is_test_run() if self._given_test_run is None else self._given_test_run
         sight = Sight(complete=figures[2] and total <= len(hits), pause_s=figures[0])
         namer = Namer(dict(sys.modules))
         known: dict[int, _Known] = {}

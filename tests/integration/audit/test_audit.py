@@ -130,7 +130,7 @@ def test_child_of_a_fork_ends_without_the_audit(session: spanheap.Session) -> No
         if child == 0:
             audit.look()
             audit.stop()
-            os._exit(7)
+            os._exit(7 if audit.findings() == [] and not audit.is_conclusive() else 8)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
