@@ -6,12 +6,14 @@ import gc
 import os
 import sys
 import threading
+import time
 import weakref
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 import spanheap
 from spanheap.audit.audit import Audit
@@ -36,12 +38,20 @@ def cache() -> Iterator[dict[int, Any]]:
     del sys.modules["shop"]
 
 
-def work(audit: Audit, cache: dict[int, Any], looks: int = 7, entries: int = 100) -> None:
-    """Put entries into a cache between looks."""
-    for _ in range(looks):
-        for _ in range(entries):
-            cache[len(cache)] = object()
-        audit.look()
+class Work:
+    """Requests that each leave an entry and end a span: how long they take does not matter."""
+
+    def __init__(self) -> None:
+        self.spans = 0
+        self.audit = Audit(lambda: self.spans, interval=None, budget_ms=60_000, min_growth=64)
+
+    def do(self, cache: dict[int, Any], looks: int = 7, entries: int = 100) -> None:
+        """Put entries into a cache between looks."""
+        for _ in range(looks):
+            for _ in range(entries):
+                cache[len(cache)] = object()
+            self.spans += entries
+            self.audit.look()
 
 
 def holders(audit: Audit) -> list[str]:
@@ -49,61 +59,67 @@ def holders(audit: Audit) -> list[str]:
     return [f.holder for f in audit.findings()]
 
 
-def test_nothing_is_said_before_there_are_looks_enough(session: spanheap.Session, cache: dict[int, Any]) -> None:
+def test_nothing_is_said_before_there_are_looks_enough(cache: dict[int, Any]) -> None:
     """A cache that has grown at three looks may be filling."""
-    audit = session.audit(interval=None)
-    work(audit, cache, looks=3)
+    work = Work()
+    audit = work.audit
+    work.do(cache, looks=3)
     assert holders(audit) == [] and not audit.is_conclusive()
-    work(audit, cache, looks=4)
+    work.do(cache, looks=4)
     assert holders(audit) == ["shop:cache (dict)"] and audit.is_conclusive()
 
 
-def test_cache_that_is_emptied_is_no_finding_any_more(session: spanheap.Session, cache: dict[int, Any]) -> None:
+def test_cache_that_is_emptied_is_no_finding_any_more(cache: dict[int, Any]) -> None:
     """It was found while it grew; what evicts may come late."""
-    audit = session.audit(interval=None)
-    work(audit, cache)
+    work = Work()
+    audit = work.audit
+    work.do(cache)
     assert holders(audit) == ["shop:cache (dict)"]
     cache.clear()
     audit.look()
     assert holders(audit) == []
 
 
-def test_what_goes_with_the_service_is_still_found(session: spanheap.Session, cache: dict[int, Any]) -> None:
+def test_what_goes_with_the_service_is_still_found(cache: dict[int, Any]) -> None:
     """At the end of the run a service takes its caches along: that is no eviction."""
-    with session.audit(interval=None) as audit:
-        work(audit, cache)
+    work = Work()
+    with work.audit as audit:
+        work.do(cache)
         del sys.modules["shop"].cache  # type: ignore[attr-defined]
         cache.clear()
     assert [(f.holder, f.entries) for f in audit.findings()] == [("shop:cache (dict)", 700)]
 
 
-def test_incomplete_look_is_no_eviction(session: spanheap.Session, cache: dict[int, Any]) -> None:
+def test_incomplete_look_is_no_eviction(cache: dict[int, Any]) -> None:
     """A look without time enough to see the cache leaves the finding as it is."""
-    audit = session.audit(interval=None)
-    work(audit, cache)
+    work = Work()
+    audit = work.audit
+    work.do(cache)
     audit._budget_s = 1e-6
     audit.look()
     assert holders(audit) == ["shop:cache (dict)"]
 
 
 def test_looks_are_bounded_and_the_rates_stay(
-    session: spanheap.Session, cache: dict[int, Any], monkeypatch: pytest.MonkeyPatch
+    cache: dict[int, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of many looks some are forgotten, never the first and the last; the growth is told all the same."""
     monkeypatch.setattr("spanheap.audit.audit._MAX_LOOKS", 8)
-    audit = session.audit(interval=None)
-    work(audit, cache, looks=17, entries=50)
+    work = Work()
+    audit = work.audit
+    work.do(cache, looks=17, entries=50)
     assert len(audit._looks) <= 8 and audit.looks == 17
     assert [(f.holder, f.gained, f.entries) for f in audit.findings()] == [("shop:cache (dict)", 800, 850)]
 
 
-def test_audit_keeps_nothing_alive(session: spanheap.Session) -> None:
+def test_audit_keeps_nothing_alive() -> None:
     """A container that is found dies when the service lets it go."""
     Cache = type("Cache", (dict,), {"__module__": "shop"})
     sys.modules["shop"] = module = ModuleType("shop")
     module.cache = Cache()  # type: ignore[attr-defined]
-    audit = session.audit(interval=None)
-    work(audit, module.cache)  # type: ignore[attr-defined]
+    work = Work()
+    audit = work.audit
+    work.do(module.cache)  # type: ignore[attr-defined]
     assert holders(audit) == ["shop:cache (Cache)"]
     gone = weakref.ref(module.cache)  # type: ignore[attr-defined]
     del module.cache, sys.modules["shop"], module  # type: ignore[attr-defined]
@@ -113,17 +129,20 @@ def test_audit_keeps_nothing_alive(session: spanheap.Session) -> None:
 
 def test_thread_looks_at_intervals_and_ends(session: spanheap.Session, cache: dict[int, Any]) -> None:
     """In a `with` block looks are taken without a call, and none after it."""
-    with session.audit(interval=0.05) as audit:
-        pause = threading.Event()
-        while audit.looks < 8 and not pause.wait(0.01):
-            cache.update({len(cache) + i: object() for i in range(10)})
+    tracer = TracerProvider().get_tracer("tests")
+    with session.audit(interval=0.05, budget_ms=60_000) as audit:
+        deadline = time.monotonic() + 100
+        while audit.looks < 8 and time.monotonic() < deadline:
+            tracer.start_span("GET /items").end()
+            cache[len(cache)] = object()
+            time.sleep(0.001)
     assert not [t for t in threading.enumerate() if t.name == "spanheap-audit"]
     assert holders(audit) == ["shop:cache (dict)"]
 
 
-def test_child_of_a_fork_ends_without_the_audit(session: spanheap.Session) -> None:
+def test_child_of_a_fork_ends_without_the_audit() -> None:
     """The thread is its parent's, as is the lock that it may hold."""
-    audit = session.audit(interval=None)
+    audit = Work().audit
     audit.start()
     with audit._lock:
         child = os.fork()

@@ -48,7 +48,7 @@ def findings() -> Iterator[list[Finding]]:
     provider = TracerProvider()
     session = spanheap.start(tick=None, tracer_provider=provider, seed=1)
     try:
-        with session.audit(interval=None, min_growth=8) as audit:
+        with session.audit(interval=None, budget_ms=60_000, min_growth=8) as audit:
             number = 0
             for _ in range(6):
                 for _ in range(REQUESTS):
