@@ -78,15 +78,17 @@ bool sh_heap_containers_with_gil(const sh_heap_search_options *options, Py_ssize
 /* ------------------------------------------------------------------ what is in one */
 
 typedef struct { PyObject *key, *value; } entry;
-typedef struct { entry entries[SH_CONTENTS_SAMPLE]; uint32_t count; uint64_t seen, every; } sample;
+typedef struct { entry entries[SH_CONTENTS_SAMPLE]; uint32_t count; uint64_t seen, every; PyTypeObject *type; } sample;
 
 static int take_every(PyObject *o, void *arg) {
     sample *s = arg;
+    if ((PyTypeObject *)o == s->type) return 0;   /* types made at run time, deque since 3.12, are shown as well */
     if (s->seen++ % s->every == 0 && s->count < SH_CONTENTS_SAMPLE) s->entries[s->count++] = (entry){ NULL, o };
     return 0;
 }
 
 static void take_sample(PyObject *o, Py_ssize_t n, sample *s) {
+    s->type = Py_TYPE(o);
     s->every = n > SH_CONTENTS_SAMPLE ? ((uint64_t)n + SH_CONTENTS_SAMPLE - 1) / SH_CONTENTS_SAMPLE : 1;
     if (PyDict_Check(o)) {   /* not PyDict_Next from one to the next: the place may be chosen, and a table may have a million */
         Py_ssize_t position = 0;
