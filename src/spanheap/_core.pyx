@@ -165,6 +165,7 @@ include "_core_capture.pxi"
 include "_core_throttle.pxi"
 include "_core_watched.pxi"
 include "_core_holders.pxi"
+include "_core_containers.pxi"
 
 
 # ---------------------------------------------------------------- figures

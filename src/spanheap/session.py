@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from spanheap.audit.audit import Audit
     from spanheap.recorder.predecessor import PredecessorDeath
     from spanheap.recorder.writer import FlightRecorder
     from spanheap.retention.holders import Holder
@@ -214,6 +215,18 @@ class Session:
             resource = providers.resource_attributes(self._options.tracer_provider)
             lines = description.lines(capture, resource, reason, _core.hook_mode())
             return writer.write(capture, target, lines, time.monotonic() - self._started)
+
+    def audit(self, *, interval: float | None = 10.0, budget_ms: float = 250, min_growth: int = 64) -> Audit:
+        """Which caches keep ended spans, or grow without bound: a context manager around the work of a service.
+
+        interval: seconds between looks at all containers, fewer in the beginning; None: the caller calls `look()`.
+        budget_ms: for which a look may hold the GIL. min_growth: entries that a container has to gain after the warm-up.
+        Ask its `findings()` in the end; see docs/audit.md. Raises ValueError or TypeError for a value that cannot be.
+        """
+        self._require_running()
+        from spanheap.audit.audit import Audit  # only who asks pays for the import
+
+        return Audit(lambda: self.spans.counts().produced, interval=interval, budget_ms=budget_ms, min_growth=min_growth)
 
     def holders(self, target: object, *, limit: int = 10, budget_ms: float = 250) -> list[Holder]:
         """Who keeps it alive: the ways by which objects are reachable, most objects first, at most `limit`.
