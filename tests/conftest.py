@@ -23,6 +23,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--mutants", type=int, default=None, help="build so many of the mutants (default all)")
     group.addoption("--detector-seeds", type=int, default=60, help="of each simulated service (default 60)")
     group.addoption("--stall-seconds", type=float, default=60.0, help="of the exporter behind the throttle (default 60)")
+    group.addoption("--kill-rounds", type=int, default=500, help="of a service that records (default 500)")
+    group.addoption("--fuzz-seconds", type=float, default=600.0, help="of the reader of recordings (default 600)")
     group.addoption("--cpython-suites", default=CPYTHON_SUITES, help="CPython's tests to run while profiled")
 
 
@@ -36,6 +38,18 @@ def stress_seconds(pytestconfig: pytest.Config) -> float:
 def stall_seconds(pytestconfig: pytest.Config) -> float:
     """Return for how long an exporter stalls."""
     return float(pytestconfig.getoption("--stall-seconds"))
+
+
+@pytest.fixture(scope="session")
+def kill_rounds(pytestconfig: pytest.Config) -> int:
+    """Return how often a recording service is killed."""
+    return int(pytestconfig.getoption("--kill-rounds"))
+
+
+@pytest.fixture(scope="session")
+def fuzz_seconds(pytestconfig: pytest.Config) -> float:
+    """Return how long the fuzzer runs."""
+    return float(pytestconfig.getoption("--fuzz-seconds"))
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,8 @@ class Progress:
             end = f"{result['run_s']:.1f} s (CPU {result['cpu_s']:.1f}), {result['requests']} requests"
             if result["errors"]:
                 end += f", {result['errors']} failed, the last with {result['last_error']}"
+            if result.get("alarms_dropped"):
+                end += f", {result['alarms_dropped']} verdicts too many to keep"
             if result["rejected"]:
                 end += f", {result['rejected']} rejected"
         print(f"[{self._done}/{self._jobs}] {job.path.stem} {job.mode} seed {job.seed}: {end}", file=sys.stderr, flush=True)

@@ -113,8 +113,8 @@ def is_false(run: Run, alarm: Alarm) -> bool:
         return True
     if run.truth is not None and alarm.at_s < run.truth.onset_s:
         return True
-    accuses = alarm.span_name is not None or (bool(alarm.site) and run.site is not None)
-    if not accuses:   # no name, or a line of the tracing SDK where the driver's own spans are the leak
+    accuses = alarm.span_name is not None or (alarm.scenario_site is not None and run.site is not None)
+    if not accuses:   # no name, or nothing but a line of a library, which may well be where the leak's bytes come from
         return False
     kept: frozenset[str] = frozenset()
     if run.truth is not None and alarm.kind in ("retained_spans", "unended_spans"):

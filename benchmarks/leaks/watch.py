@@ -47,7 +47,7 @@ class DetectorWatch(AbstractContextManager["DetectorWatch"]):
             self._log.observe(now, [verdict_said(verdict, self._file) for verdict in verdicts] if verdicts else ())
 
     def end(self) -> None:
-        """What was kept in between, by function of the scenario and root span, as sampled: SITE and SPAN are checked by it."""
+        """What was kept in between, by function of the scenario and root span, as sampled: it checks SITE and SPAN."""
         self._sites: Counter[str] = Counter()
         self._roots: Counter[str] = Counter()
         for row in self._session.snapshot(collect=gc.isenabled()).diff(self._before).rows:

@@ -75,6 +75,8 @@ void sh_heap_set_deque_with_gil(PyObject *type) {
     deque_type = (PyTypeObject *)type;
 }
 
+bool sh_is_deque(PyObject *o) { return deque_type && (Py_TYPE(o) == deque_type || Py_TYPE(o)->tp_base == deque_type); }
+
 void sh_parts_visit(PyObject *o, sh_take_block take, void *arg) {
     PyTypeObject *type = Py_TYPE(o);
     unsigned long flags = type->tp_flags;
@@ -91,7 +93,7 @@ void sh_parts_visit(PyObject *o, sh_take_block take, void *arg) {
         take(((PyByteArrayObject *)o)->ob_bytes, arg);
     } else if (flags & Py_TPFLAGS_UNICODE_SUBCLASS) {
         if (PyUnicode_IS_READY(o) && !PyUnicode_IS_COMPACT_ASCII(o)) take(((PyCompactUnicodeObject *)o)->utf8, arg);
-    } else if (deque_type && (type == deque_type || type->tp_base == deque_type)) {
+    } else if (sh_is_deque(o)) {
         deque_block *last = ((deque_object *)o)->rightmost;
         uint32_t n = 0;
         for (deque_block *b = ((deque_object *)o)->leftmost; b; b = b == last || ++n > MAX_DEQUE_BLOCKS ? NULL : b->right)

@@ -58,4 +58,7 @@ static inline const void *sh_block_of(PyObject *o) {
 typedef void (*sh_take_block)(const void *block, void *arg);
 void sh_parts_visit(PyObject *o, sh_take_block take, void *arg);
 
+/* collections.deque, or a class derived from it directly. */
+bool sh_is_deque(PyObject *o);
+
 #endif

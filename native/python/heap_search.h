@@ -29,6 +29,7 @@ typedef enum {
 
 typedef struct {
     const void *const *blocks; uint32_t block_count;   /* looked for */
+    bool everything;                   /* the walk does not end when all blocks are found */
     bool parts;                        /* blocks that are no objects are looked for as well, and str that are keys */
     PyObject *const *excluded; uint32_t excluded_count;   /* tuples that hold what is looked for, of the search */
     PyObject *const *borrowed; uint32_t borrowed_count;   /* lists, tuples, sets: likewise, of the caller;

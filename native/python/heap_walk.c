@@ -147,7 +147,9 @@ bool sh_heap_walk_budget_is_used(sh_heap_walk *w) {
     return w->stopped;
 }
 
-bool sh_heap_walk_is_over(const sh_heap_walk *w) { return w->stopped || w->blocks.found >= w->blocks.count; }
+bool sh_heap_walk_is_over(const sh_heap_walk *w) {
+    return w->stopped || (!w->options.everything && w->blocks.found >= w->blocks.count);
+}
 
 static void arrive(sh_heap_walk *w, PyObject *o, uint32_t parent) {
     if (!sh_heap_can_refer(o)) {

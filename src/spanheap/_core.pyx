@@ -159,6 +159,7 @@ cdef object frame_of(uint32_t location_id):
 
 include "_core_ring.pxi"
 include "_core_store.pxi"
+include "_core_recorder.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
@@ -166,6 +167,7 @@ include "_core_cohorts.pxi"
 include "_core_throttle.pxi"
 include "_core_watched.pxi"
 include "_core_holders.pxi"
+include "_core_containers.pxi"
 
 
 # ---------------------------------------------------------------- figures

@@ -89,27 +89,9 @@ cdef object or_none(PyObject *o):
     return <object>o if o != NULL else None
 
 
-cdef object walk_from(sh_heap_search_options *options, tuple objects, tuple borrowed, str own_folder, double budget_s,
-                      uint64_t max_nodes):
-    cdef PyObject *excluded[1]
-    cdef PyObject *lent[4]
-    cdef sh_heap_paths paths
-    cdef sh_heap_search_figures f
+cdef object taken_from(sh_heap_paths *paths, sh_heap_search_figures *f):
+    """(steps, roots, hits, figures), as walk_to_objects tells; gives the paths back."""
     cdef uint32_t i
-    excluded[0] = <PyObject *>objects
-    options.excluded = excluded
-    options.excluded_count = 1
-    options.borrowed = lent
-    options.borrowed_count = 0
-    for container in borrowed[:4]:
-        if type(container) in (list, tuple, set, frozenset):
-            lent[options.borrowed_count] = <PyObject *>container
-            options.borrowed_count += 1
-    options.own_folder = <PyObject *>own_folder
-    options.budget_ns = <int64_t>(budget_s * 1e9)
-    options.max_nodes = max_nodes
-    if not sh_heap_search_with_gil(options, &paths, &f):
-        raise MemoryError("no memory for a walk over the heap")
     try:
         assert f.valid, "the invariants of the walk do not hold"
         steps = []
@@ -124,7 +106,30 @@ cdef object walk_from(sh_heap_search_options *options, tuple objects, tuple borr
         figures = (f.pause_ns / 1e9, f.visited, bool(f.complete), f.peak_bytes, f.wanted, f.found)
         return steps, roots, [paths.hits[i] for i in range(paths.hit_count)], figures
     finally:
-        sh_heap_paths_fini_with_gil(&paths)
+        sh_heap_paths_fini_with_gil(paths)
+
+
+cdef object walk_from(sh_heap_search_options *options, tuple objects, tuple borrowed, str own_folder, double budget_s,
+                      uint64_t max_nodes):
+    cdef PyObject *excluded[1]
+    cdef PyObject *lent[4]
+    cdef sh_heap_paths paths
+    cdef sh_heap_search_figures f
+    excluded[0] = <PyObject *>objects
+    options.excluded = excluded
+    options.excluded_count = 1
+    options.borrowed = lent
+    options.borrowed_count = 0
+    for container in borrowed[:4]:
+        if type(container) in (list, tuple, set, frozenset):
+            lent[options.borrowed_count] = <PyObject *>container
+            options.borrowed_count += 1
+    options.own_folder = <PyObject *>own_folder
+    options.budget_ns = <int64_t>(budget_s * 1e9)
+    options.max_nodes = max_nodes
+    if not sh_heap_search_with_gil(options, &paths, &f):
+        raise MemoryError("no memory for a walk over the heap")
+    return taken_from(&paths, &f)
 
 
 def walk_to_objects(tuple objects, tuple borrowed, str own_folder, double budget_s, uint64_t max_nodes=0):

@@ -1,7 +1,7 @@
-"""The command line: `spanheap demo`, `spanheap --version`.
+"""The command line: `spanheap demo`, `spanheap audit`, `spanheap recover`, `spanheap --version`.
 
 Exit status: 0 success; 1 the command failed or, for `demo`, did not find what it should; 2 wrong usage;
-130 interrupted.
+130 interrupted. Of `audit`: see spanheap/audit/command.py.
 """
 
 from __future__ import annotations
@@ -11,13 +11,19 @@ import pathlib
 import sys
 from collections.abc import Sequence
 
+from spanheap.audit import command as audit
 from spanheap.version import __version__
 
 INTERRUPTED = 130   # 128 + SIGINT, as shells report it
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = build_parser().parse_args(arguments)
+    own, others = list(sys.argv[1:] if arguments is None else arguments), tuple[str, ...]()
+    if own[:1] == ["audit"]:   # what follows the name of a program is for the program to read
+        first, others = audit.split(own[1:])
+        own = ["audit", *first]
+    options = build_parser().parse_args(own)
+    options.arguments = others
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
@@ -42,6 +48,19 @@ def build_parser() -> argparse.ArgumentParser:
                       help="folder for the service, dumps and logs (default: ./spanheap-demo)")
     demo.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write the results to FILE")
     demo.set_defaults(run=run_demo)
+
+    recover = commands.add_parser(
+        "recover", help="what a process was doing when it died, from its flight recorder",
+        description="Prints what is in the file of a flight recorder (spanheap.profile(recorder=FILE)): when and how the "
+                    "process ended as far as that can be known, its memory, its active spans, and what the memory was "
+                    "allocated for. Also of a process that is running.")
+    recover.add_argument("file", type=pathlib.Path, metavar="FILE",
+                         help="the recorder file; FILE.1 is that of the process before")
+    recover.add_argument("--json", action="store_true", help="print everything as JSON")
+    recover.add_argument("--pprof", type=pathlib.Path, metavar="OUT",
+                         help="also write the live memory to OUT, for `go tool pprof`")
+    recover.set_defaults(run=run_recover)
+    audit.add_parser(commands)
     return parser
 
 
@@ -65,3 +84,14 @@ def run_demo(options: argparse.Namespace) -> int:
         print(f"spanheap demo: error: {error}", file=sys.stderr)
         return 1
     return 0 if found else 1
+
+
+def run_recover(options: argparse.Namespace) -> int:
+    from spanheap.errors import SpanheapError
+    from spanheap.recorder.command import recover
+
+    try:
+        return recover(options.file, as_json=options.json, pprof_path=options.pprof)
+    except SpanheapError as error:
+        print(f"spanheap recover: error: {error}", file=sys.stderr)
+        return 1

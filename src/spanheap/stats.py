@@ -69,6 +69,10 @@ class Stats:
     """Samples that found no group at one of its looks: they are followed as "<other>"."""
     hook_lost: int
     """Times another tool took the hook out of the allocators; samples of before were forgotten."""
+    recorder: str
+    """The file of the flight recorder; "": nothing is recorded."""
+    recorder_errors: int
+    """Times the flight recorder could not be opened: the log says why."""
     memory_bytes: int
     """The native tables, as far as they are in use."""
     cpu_s: float

@@ -8,7 +8,7 @@ from _shop import record, work
 
 KIND = "bounded"
 SPAN = "POST /orders"
-REQUESTS_PER_SECOND = 1
+REQUESTS_PER_SECOND = 0.8
 DURATION_S = 14_400
 
 lines: list[dict[str, Any]] = []
@@ -21,7 +21,7 @@ def setup() -> None:
 def request(i: int, now: float) -> None:
     phase = now % 3600
     if 1200 <= phase < 1500:
-        lines.extend(record(i * 20 + k, 3500) for k in range(20))
+        lines.extend(record(i * 20 + k, 4500) for k in range(20))
     elif lines and phase >= 1500:
         lines.clear()
     work(i)

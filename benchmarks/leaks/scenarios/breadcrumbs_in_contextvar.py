@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "GET /item"
 SITE = "add_breadcrumb"
 HOLDER = None
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 breadcrumbs: contextvars.ContextVar[list[dict[str, Any]]] = contextvars.ContextVar("breadcrumbs")

@@ -10,7 +10,7 @@ KIND = "leak"
 SPAN = "POST /mail"
 SITE = "compiled"
 HOLDER = "_templates"
-REQUESTS_PER_SECOND = 3
+REQUESTS_PER_SECOND = 2
 DURATION_S = 3600
 
 _templates: dict[str, CodeType] = {}

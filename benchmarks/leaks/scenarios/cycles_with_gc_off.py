@@ -14,7 +14,7 @@ KIND = "leak"
 SPAN = "POST /render"
 SITE = "build_tree"
 HOLDER = None
-REQUESTS_PER_SECOND = 3
+REQUESTS_PER_SECOND = 2
 DURATION_S = 3600
 
 

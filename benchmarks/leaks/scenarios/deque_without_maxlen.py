@@ -1,9 +1,8 @@
-"""The "last minutes" of latencies in a deque whose maxlen was forgotten; one of the commonest home-made metrics."""
+"""The "last minutes" of latencies as log lines in a deque whose maxlen was forgotten; a common home-made metric."""
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
 
 from _shop import work
 
@@ -11,16 +10,15 @@ KIND = "leak"
 SPAN = "GET /health"
 SITE = "record_latency"
 HOLDER = "latencies"
-REQUESTS_PER_SECOND = 5
+REQUESTS_PER_SECOND = 4
 DURATION_S = 3600
 
-latencies: deque[dict[str, Any]] = deque()
+latencies: deque[str] = deque()
 
 
 def record_latency(i: int, now: float, phase: str) -> None:
-    latencies.append(
-        {"at": now + i, "route": f"/health/{i % 40}", "phase": phase, "seconds": i % 91 / 1000, "peer": f"10.0.{i}"}
-    )
+    line = f"{now:.3f} GET /health/{i % 40} phase={phase} seconds={i % 91 / 1000} peer=10.0.{i % 250}.{i % 199}"
+    latencies.append(f"{line} trace={i * 2654435761:032x}{i * 40503:032x}".ljust(430))
 
 
 def setup() -> None:

@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "GET /orders/{id}"
 SITE = None
 HOLDER = "finished_spans"
-REQUESTS_PER_SECOND = 3
+REQUESTS_PER_SECOND = 2
 DURATION_S = 3600
 
 finished_spans: dict[str, Any] = {}

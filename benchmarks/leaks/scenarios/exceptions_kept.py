@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "POST /payments"
 SITE = "read_body"
 HOLDER = "failures"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 

@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "GET /lease"
 SITE = "Lease.__init__"
 HOLDER = "_registry"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 

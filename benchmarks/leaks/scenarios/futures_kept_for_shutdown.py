@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "POST /invoices"
 SITE = "render_invoice"
 HOLDER = "submitted"
-REQUESTS_PER_SECOND = 3
+REQUESTS_PER_SECOND = 2
 DURATION_S = 3600
 
 pool: ThreadPoolExecutor | None = None

@@ -13,7 +13,7 @@ KIND = "leak"
 SPAN = "GET /search"
 SITE = "pages"
 HOLDER = "open_cursors"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 open_cursors: dict[int, Iterator[int]] = {}

@@ -13,7 +13,7 @@ KIND = "leak"
 SPAN = "GET /customers/{id}"
 SITE = "Customer.statement"
 HOLDER = "identity_map"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 

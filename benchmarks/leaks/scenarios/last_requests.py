@@ -9,7 +9,7 @@ from _shop import record, work
 
 KIND = "bounded"
 SPAN = "GET /orders"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 requests: deque[dict[str, Any]] = deque(maxlen=4000)

@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "POST /checkout"
 SITE = "rates_at"
 HOLDER = "_rates"
-REQUESTS_PER_SECOND = 3
+REQUESTS_PER_SECOND = 2
 DURATION_S = 3600
 
 tracer = trace.get_tracer("checkout")

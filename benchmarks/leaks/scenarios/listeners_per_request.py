@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "PUT /prices"
 SITE = "PriceForm.__init__"
 HOLDER = "receivers"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 

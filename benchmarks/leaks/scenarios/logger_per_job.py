@@ -30,7 +30,7 @@ def setup() -> None:
 
 
 def request(i: int, now: float) -> None:
-    if i % 3 == 0:
+    if i % 2 == 0:
         run_import(i)
     work(i)
 

@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "GET /basket"
 SITE = "Basket.__init__"
 HOLDER = "lru_cache"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 

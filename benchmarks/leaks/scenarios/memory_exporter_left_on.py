@@ -13,7 +13,7 @@ KIND = "leak"
 SPAN = "GET /stock"
 SITE = None
 HOLDER = "_finished_spans"
-REQUESTS_PER_SECOND = 3
+REQUESTS_PER_SECOND = 2
 DURATION_S = 3600
 
 exporter = InMemorySpanExporter()

@@ -10,7 +10,7 @@ KIND = "leak"
 SPAN = "GET /feed"
 SITE = "Histogram.labels"
 HOLDER = "_children"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 BOUNDS = [0.005 * 1.6**k for k in range(40)]

@@ -1,4 +1,4 @@
-"""Three thousand objects of all sizes, replaced at random: the heap's holes move, its bytes do not grow."""
+"""Fifteen hundred objects of all sizes, replaced at random: the heap's holes move, its bytes do not grow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from _shop import work
 
 KIND = "bounded"
 SPAN = "PUT /blobs/{id}"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 blobs: list[bytes] = []

@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "DELETE /items/{id}"
 SITE = "append_audit"
 HOLDER = "audit"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 audit = bytearray()

@@ -11,7 +11,7 @@ SPAN = "POST /exports"
 ENDPOINTS = [("GET /documents/{id}", 6), ("GET /documents", 3), ("POST /exports", 1)]
 SITE = "load_document"
 HOLDER = "exports"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 exports: dict[int, dict[str, Any]] = {}

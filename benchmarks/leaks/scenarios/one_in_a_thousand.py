@@ -8,14 +8,14 @@ KIND = "leak"
 SPAN = "PUT /uploads/{id}"
 SITE = "buffer_upload"
 HOLDER = "in_progress"
-REQUESTS_PER_SECOND = 6
-DURATION_S = 5400
+REQUESTS_PER_SECOND = 5
+DURATION_S = 5000
 
 in_progress: dict[int, bytearray] = {}
 
 
 def buffer_upload(i: int) -> bytearray:
-    return bytearray(380_000 if i % 1000 == 500 else 20_000)
+    return bytearray(450_000 if i % 1000 == 500 else 20_000)
 
 
 def setup() -> None:

@@ -8,7 +8,7 @@ KIND = "leak"
 SPAN = "GET /pages/{id}"
 SITE = "render"
 HOLDER = "previews"
-REQUESTS_PER_SECOND = 5
+REQUESTS_PER_SECOND = 4
 DURATION_S = 3600
 
 recent: list[bytes] = []

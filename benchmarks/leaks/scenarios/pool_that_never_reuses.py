@@ -13,7 +13,7 @@ KIND = "leak"
 SPAN = "GET /proxy"
 SITE = "Connection.__init__"
 HOLDER = "idle"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 

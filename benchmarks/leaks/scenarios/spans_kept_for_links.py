@@ -12,7 +12,7 @@ KIND = "leak"
 SPAN = "orders process"
 SITE = None
 HOLDER = "waiting"
-REQUESTS_PER_SECOND = 5
+REQUESTS_PER_SECOND = 4
 DURATION_S = 3600
 
 waiting: defaultdict[int, list[Any]] = defaultdict(list)

@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "GET /video"
 SITE = "open_stream"
 HOLDER = "streams"
-REQUESTS_PER_SECOND = 3
+REQUESTS_PER_SECOND = 2
 DURATION_S = 3600
 
 tracer = trace.get_tracer("video")

@@ -12,7 +12,7 @@ KIND = "leak"
 SPAN = "POST /next-order"
 SITE = "feed"
 HOLDER = "audit_feed"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 

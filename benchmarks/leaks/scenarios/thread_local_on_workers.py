@@ -17,7 +17,7 @@ KIND = "leak"
 SPAN = "GET /report"
 SITE = "prepare"
 HOLDER = "statements"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 _local = threading.local()

@@ -11,7 +11,7 @@ KIND = "leak"
 SPAN = "GET /account"
 SITE = "load_profile"
 HOLDER = "pending_tokens"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 3600
 
 pending_tokens: dict[int, Any] = {}

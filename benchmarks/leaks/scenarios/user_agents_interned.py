@@ -10,7 +10,7 @@ from _shop import record, work
 
 KIND = "bounded"
 SPAN = "GET /"
-REQUESTS_PER_SECOND = 4
+REQUESTS_PER_SECOND = 3
 DURATION_S = 4800
 
 agents: dict[str, dict[str, Any]] = {}

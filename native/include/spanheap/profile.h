@@ -22,6 +22,9 @@
 #include "spanheap/thread_table.h"
 #include "spanheap/totals_table.h"
 
+/* A large service has some 10,000 lines that allocate, in some thousand functions and files; names take about 40 bytes. */
+enum { SH_PROFILE_STRINGS = 16384, SH_PROFILE_STRING_BYTES = 1 << 20, SH_PROFILE_MAX_STACKS = 65536 };
+
 typedef struct {
     double interval;       /* mean bytes between samples, R */
     uint32_t max_samples;  /* live at the same time */

@@ -6,6 +6,7 @@ A provider cannot be told to drop a processor, so ours stays and is gated by the
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import threading
 import weakref
@@ -44,6 +45,16 @@ def adopt(span: Any) -> None:
     processors = sdk.span_processors(span)
     if processors is not None:
         _add_processor(processors, processors)
+
+
+def attach_to_all() -> None:
+    """Attach to every TracerProvider there is: of tests, and of services that have none that is global."""
+    cls = sdk.provider_type()
+    if cls is None:
+        return
+    types = {cls, *cls.__subclasses__()}
+    for provider in [o for o in gc.get_objects() if type(o) in types]:
+        attach(provider)
 
 
 def _add_processor(target: Any, processors: Any) -> None:

@@ -71,6 +71,12 @@ def span_types() -> tuple[type, ...]:
     return (cls,) if isinstance(cls, type) else ()
 
 
+def provider_type() -> type | None:
+    """TracerProvider; None unless the application has imported the SDK."""
+    cls = getattr(sys.modules.get("opentelemetry.sdk.trace"), "TracerProvider", None)
+    return cls if isinstance(cls, type) else None
+
+
 def provider_processors(provider: Any) -> Any | None:
     """Of a TracerProvider: what `add_span_processor` adds to, which its spans refer to as well. Since 1.0."""
     return getattr(provider, "_active_span_processor", None)

@@ -68,6 +68,14 @@ def test_verdict_that_accuses_the_innocent_is_a_false_alarm() -> None:
     assert not scored.hit and scored.false_alarms == 1
 
 
+def test_verdict_that_accuses_nobody_is_a_hit_without_a_site() -> None:
+    """Growth as such, or a line of a library without a span: it cannot be called wrong. A wrong function can."""
+    for site, function, hit in (([], None, True), (["decoder.py:355"], None, True), (["ping"], "ping", False)):
+        said = alarm(span_name=None, root_name=None, site=site, scenario_site=function, holder=None)
+        scored = score(leak(said))
+        assert scored.hit is hit and scored.false_alarms == (0 if hit else 1) and not scored.site_top1
+
+
 def test_site_in_the_top_three_but_not_first() -> None:
     """The first verdict has the right span, the third the right site, from which the holder counts."""
     other = alarm(site=["put", "store"], scenario_site="store", holder=None)

@@ -1,0 +1,3 @@
+"""Which caches keep spans, or grow without bound: docs/audit.md."""
+
+from __future__ import annotations
