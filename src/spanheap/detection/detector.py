@@ -30,13 +30,14 @@ MAX_CASES = 64
 ASK_AFTER_S = 60.0          # of steady growth; a walk over the heap is not for every blip
 ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
 URGENT_WINDOW_S = 10.0
-FILLING_SHARE = 0.25        # of the window: how long the entries of a container are counted before they say anything
+FILLING_SHARE = 0.5        # of the window: how long the entries of a container are counted before they say anything
 FORGET_SHARE = 0.25         # of the window: how long a verdict outlives its trend
 FORGET_S = 30.0
 POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has so much of its growth
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
 LEAK_AFTER = {Bound.NONE: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0}
+NEVER_GROWING = frozenset((Bound.TRANSIENT, Bound.COLLECTOR))
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
 OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic is not known, and its site often not its own
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
@@ -227,7 +228,7 @@ class Detector:
             if not evenly:
                 return None
         is_long = trend.window_s >= policy.bound_unknown_after and trend.samples >= GROWING_SAMPLES
-        return "growing" if is_long and bound is not Bound.TRANSIENT else None
+        return "growing" if is_long and bound not in NEVER_GROWING else None
 
     def _is_urgent(self, trend: Trend, memory_left: float | None) -> bool:
         soon = memory_left is not None and trend.bytes_per_s * self.policy.urgent_within > memory_left

@@ -20,6 +20,7 @@ class Bound(enum.Enum):
     TRANSIENT = "held by work that is under way"
     C = "held by C code: references that no Python object has"
     GARBAGE = "garbage that waits for the collector, which is switched off"
+    COLLECTOR = "garbage that the collector has not come to yet"
     SPANS = "spans that have ended"
     UNKNOWN = "the holder is not known"
 

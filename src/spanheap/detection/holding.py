@@ -28,6 +28,7 @@ FEW_ENTRIES = 8              # a container that grows has more
 STAYS_SHARE = 0.25           # of the paths: a way that stays is the answer even if most lead from running code
 CHAIN = 8                    # objects, each holding the next
 _TRANSIENT = frozenset(("variable", "the caller's variable", "exception being handled"))
+_GROWING = (list, set, collections.deque)
 _NO_CONTAINERS = (type, types.ModuleType, types.FunctionType)
 _QUEUES = ("queue", "asyncio.queues", "multiprocessing.queues")
 _SPAN_TYPES = frozenset(("Span", "_Span", "ReadableSpan"))
@@ -69,13 +70,14 @@ def of_group(key: GroupKey, since: float, until: float, budget_ms: float) -> Fou
 
 
 def of_spans(name: str, budget_ms: float) -> Found:
-    """What holds the ended spans of this name."""
+    """What holds the ended spans of this name; where there are none, those that have not ended."""
     from spanheap.spans import sdk
 
     watched = getattr(_core, "watched_spans", None)
     spans: Any = list(watched(name))[:SPANS] if watched is not None else []
     if not spans:
-        spans = _core.instances(sdk.span_types(), sdk.SPAN_FIELDS[2], name, sdk.SPAN_END, SPANS, budget_ms / 1e3)[0]
+        found = _core.instances(sdk.span_types(), sdk.SPAN_FIELDS[2], name, sdk.SPAN_END, SPANS, budget_ms / 1e3)
+        spans = found[0] or found[2]
     if not spans:
         return Found(Evidence(Bound.UNKNOWN), 1.0)
     return _found(_core.walk_to_objects(tuple(spans), (spans,), OWN_FOLDER, budget_ms / 1e3))
@@ -96,12 +98,13 @@ def judge(walk: Any) -> Evidence:
         groups.setdefault(way.shape, []).append(way)
     ranked = sorted(groups.values(), key=lambda group: -len(group))
     staying = [g for g in ranked if not _is_transient(g[0]) and len(g) >= STAYS_SHARE * len(ways)]
-    way = min((staying or ranked)[0], key=lambda w: len(w.steps))
+    chosen = (staying or ranked)[0]
+    way = min(chosen, key=lambda w: len(w.steps))
     bound, detail = _bound(way)
     named = way.steps[way.widest if way.widest is not None else 0]
     words = " → ".join(str(step) for step in way.steps)
     container = f"{named.owner}:{named.name}:{named.kind}"
-    return Evidence(bound, words, detail or bound.value, container, _probe(way))
+    return Evidence(bound, words, detail or bound.value, container, _probe(way) if _is_flat(chosen) else None)
 
 
 def _ways(steps: Any, roots: Any, hits: Sequence[int]) -> list[_Way]:
@@ -134,6 +137,8 @@ def _bound(way: _Way) -> tuple[Bound, str]:
     if way.widest is None:
         if transient:
             return Bound.TRANSIENT, ""
+        if way.root in (_core.ROOT_INTERPRETER, _core.ROOT_THREAD, _core.ROOT_CONTEXT):
+            return Bound.C, "held by the interpreter itself"   # exit hooks, codecs, contexts: lists of its own, in C
         chain = any(step.skipped >= CHAIN for step in way.steps)
         return (Bound.NONE, "a chain of objects") if chain else (Bound.UNKNOWN, "no container that grows is on the way")
     container = _container(way)
@@ -186,6 +191,18 @@ def _probe(way: _Way) -> _Probe | None:
         names.append(name)
         holder = o
     return _Probe(module, tuple(names), type(container)) if sys.modules.get(module) is way.objects[start] else None
+
+
+def _is_flat(ways: Sequence[_Way]) -> bool:
+    """Whether entries are what grows. Where each is a list that grows, their number says nothing."""
+    from spanheap.retention import owner
+
+    nested = 0
+    for way in ways:
+        container = _container(way)
+        below = next((way.objects[i + 1:-1] for i, o in enumerate(way.objects) if o is container), ())
+        nested += any(owner.is_a(o, _GROWING) for o in below)
+    return nested <= STAYS_SHARE * len(ways)
 
 
 def _name_in(holder: Any, o: Any) -> str | None:

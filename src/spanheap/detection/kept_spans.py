@@ -22,8 +22,10 @@ PATIENCE_S = 300.0            # in any other;
 EVICTION_S = 2400.0           # also in one from which spans are taken, only not these: the oldest is as old as that
 UNENDED_AFTER_S = 300.0
 MIN_AGED = 0.6                # of the time that has passed, by the oldest span: that is one of a sample
+FEW = 100                     # spans: batches of that size may come and go beside those that stay
 FALLEN = 0.85                 # of the most there were: a sample of a sample is not exact
-STALLED_S = 30.0              # without a new maximum the growth has ended, or a quarter of the time it lasted
+ASK_AFTER_S = {"retained_spans": 0.0, "unended_spans": 200.0}
+STALLED_S = 60.0              # without a new maximum the growth has ended, or a quarter of the time it lasted
 STALLED_SHARE = 0.25
 ENOUGH_LOOKS_APART_S = 1.5
 
@@ -85,7 +87,7 @@ class KeptSpans:
             if rose:
                 name.most, name.rose_at, name.looks = row.spans, now, name.looks + 1
             stalled = now - name.rose_at > max(STALLED_S, STALLED_SHARE * (name.rose_at - name.since))
-            if row.spans < FALLEN * name.most or aged < MIN_AGED * (now - name.since) or stalled:
+            if row.spans < FALLEN * name.most - FEW or aged < MIN_AGED * (now - name.since) or stalled:
                 fresh = Name(row, now, row, now, row.spans, now)   # it was let go of, or has stopped growing
                 fresh.evidence, fresh.asked = name.evidence, name.asked
                 names[key] = fresh
@@ -95,7 +97,10 @@ class KeptSpans:
 
     def questions(self) -> list[KeptKey]:
         """Whose holder would decide, most bytes first."""
-        open_ = [n for n in self._names.values() if not n.asked and self._grows(n) and n.last.key.kind == "retained_spans"]
+        open_ = [
+            name for name in self._names.values()
+            if not name.asked and self._grows(name) and name.at - name.since >= ASK_AFTER_S[name.last.key.kind]
+        ]
         return [n.last.key for n in sorted(open_, key=lambda n: -n.last.bytes)]
 
     def answer(self, key: KeptKey, evidence: Evidence) -> None:

@@ -189,7 +189,7 @@ class LeakWatch:
     def _collected(self, evidence: Evidence, until: float) -> Evidence:
         """Garbage is no leak while the collector runs: wait for it to have looked at what this is about."""
         if evidence.bound is Bound.GARBAGE and (gc.isenabled() or self._collected_at > until):
-            return Evidence(Bound.UNKNOWN, evidence.holder, "garbage that the collector has not come to yet")
+            return Evidence(Bound.COLLECTOR, evidence.holder)
         return evidence
 
     # ------------------------------------------------------------ kept spans
