@@ -31,6 +31,9 @@ ASK_AFTER_S = 60.0          # of steady growth; a walk over the heap is not for 
 ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
 URGENT_WINDOW_S = 10.0
 FILLING_SHARE = 0.5        # of the window: how long the entries of a container are counted before they say anything
+# Entries per traffic, the later half over the earlier. A leak's is 1 and some noise, and is asked again at every look; what fills
+# up passes by chance at the most, and less and less.
+EVEN, STILL_EVEN = 0.95, 0.7
 FORGET_SHARE = 0.25         # of the window: how long a verdict outlives its trend
 FORGET_S = 30.0
 POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has so much of its growth
@@ -155,7 +158,7 @@ class Detector:
         """A leak that was said, and whose container takes in as much as before: its samples may be too few to tell."""
         filling = self._fillings.get(case.evidence.container) if case.evidence is not None else None
         is_said = case.verdict is not None and case.verdict.kind == "leak"
-        return is_said and filling is not None and filling.rises() and not filling.slows_down()
+        return is_said and filling is not None and filling.rises() and filling.evenness() >= STILL_EVEN
 
     def _fills_evenly(self, case: Case) -> bool | None:
         """Of the container that holds it; None: that is not known yet. True where its entries cannot be counted."""
@@ -164,7 +167,7 @@ class Detector:
             return True
         if case.seen_at - filling.began_at < max(ASK_AFTER_S, FILLING_SHARE * case.trend.window_s):
             return None
-        return not filling.slows_down()
+        return filling.evenness() >= EVEN
 
     # ------------------------------------------------------------ candidates
 
