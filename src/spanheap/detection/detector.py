@@ -31,7 +31,7 @@ ASK_AFTER_S = 60.0          # of steady growth; a walk over the heap is not for 
 ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
 URGENT_WINDOW_S = 10.0
 FILLING_SHARE = 0.5        # of the window: how long the entries of a container are counted before they say anything
-# Entries per traffic, the later half over the earlier. A leak's is 1 and some noise, and is asked again at every look; what fills
+# Entries per traffic, the later half over the earlier. A leak has 1 and some noise, and is asked at every look; what fills
 # up passes by chance at the most, and less and less.
 EVEN, STILL_EVEN = 0.95, 0.7
 FORGET_SHARE = 0.25         # of the window: how long a verdict outlives its trend

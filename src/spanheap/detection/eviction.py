@@ -58,10 +58,8 @@ def bound_of(module: str, name: str) -> Bound:
     return found if codes else Bound.UNKNOWN
 
 
-def class_evicts(cls: type, attributes: dict[str, Any] | None) -> bool:
+def class_evicts(cls: type) -> bool:
     """Whether a class speaks of a bound: by a method that evicts, or an attribute that says how many or how long."""
-    if attributes is not None and not BOUND_ATTRIBUTES.isdisjoint(name for name in attributes if isinstance(name, str)):
-        return True
     for base in type.__dict__["__mro__"].__get__(cls):
         namespace = type.__dict__["__dict__"].__get__(base)
         is_own = base.__flags__ & _HEAP_TYPE and namespace.get("__module__") not in _GENERIC

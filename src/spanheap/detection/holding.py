@@ -30,6 +30,7 @@ CHAIN = 8                    # objects, each holding the next
 _TRANSIENT = frozenset(("variable", "the caller's variable", "exception being handled"))
 _GROWING = (list, set, collections.deque)
 _NO_CONTAINERS = (type, types.ModuleType, types.FunctionType)
+_SUSPENDED = frozenset(("generator", "coroutine", "asynchronous generator"))
 _QUEUES = ("queue", "asyncio.queues", "multiprocessing.queues")
 _SPAN_TYPES = frozenset(("Span", "_Span", "ReadableSpan"))
 
@@ -143,7 +144,7 @@ def _bound(way: _Way) -> tuple[Bound, str]:
         return (Bound.NONE, "a chain of objects") if chain else (Bound.UNKNOWN, "no container that grows is on the way")
     container = _container(way)
     bound, detail = _of_container(way, container)
-    if bound is Bound.NONE and transient:
+    if bound is Bound.NONE and (transient or _naming_step(way).kind in _SUSPENDED):
         return Bound.TRANSIENT, f"{Bound.TRANSIENT.value}; {detail}"
     if bound is Bound.NONE and any(_is_span(o) for o in way.objects):
         return Bound.SPANS, Bound.SPANS.value
@@ -239,7 +240,9 @@ def _of_container(way: _Way, container: Any) -> tuple[Bound, str]:
         cls = type(o)
         if cls.__module__ in _QUEUES:
             return Bound.RELEASE, "a queue, which somebody is to read"
-        if not owner.is_a(o, _NO_CONTAINERS) and eviction.class_evicts(cls, _core.instance_dict(o)):
+        if not owner.is_a(o, _NO_CONTAINERS) and (
+            eviction.class_evicts(cls) or any(_core.attribute(o, name) is not None for name in eviction.BOUND_ATTRIBUTES)
+        ):
             return Bound.EVICTION, f"{cls.__qualname__} has a bound of its own"
     name, module = _named(way)
     if not name:
@@ -260,10 +263,16 @@ def _of_lru_cache(cache: Any) -> tuple[Bound, str]:
 
 def _named(way: _Way) -> tuple[str, str]:
     """Name of the container, or of the nearest that it is in, and the module whose code knows that name."""
-    for step in reversed(way.steps[: (way.widest or 0) + 1]):
-        if step.name and step.owner:
-            return step.name, _module_of_class(step.owner, way.objects) or _module_of(step.owner)
-    return "", ""
+    step = _naming_step(way)
+    if not (step.name and step.owner):
+        return "", ""
+    return step.name, _module_of_class(step.owner, way.objects) or _module_of(step.owner)
+
+
+def _naming_step(way: _Way) -> Any:
+    """The step of the container, or of the nearest that it is in, which has a name."""
+    up_to = way.steps[: (way.widest or 0) + 1]
+    return next((step for step in reversed(up_to) if step.name and step.owner), up_to[-1])
 
 
 def _module_of_class(name: str, objects: Sequence[Any]) -> str:

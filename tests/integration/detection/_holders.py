@@ -1,0 +1,93 @@
+"""Containers of each kind, and the code that does or does not take from them."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import queue
+from collections import OrderedDict, deque
+from typing import Any
+
+
+class Thing:
+    """What is kept."""
+
+
+plain: dict[int, Thing] = {}
+released: dict[int, Thing] = {}
+swept: dict[int, Thing] = {}
+ordered: OrderedDict[int, Thing] = OrderedDict()
+ring: deque[Thing] = deque(maxlen=100)
+endless: deque[Thing] = deque()
+jobs: queue.Queue[Thing] = queue.Queue()
+by_user: dict[int, list[Thing]] = {}
+
+
+def release(i: int) -> None:
+    del released[i]
+
+
+def sweep() -> None:
+    for i in list(swept):
+        del swept[i]
+
+
+def trim() -> None:
+    while len(ordered) > 10:
+        ordered.popitem(last=False)
+
+
+def teardown() -> None:
+    plain.clear()
+    endless.clear()
+    by_user.clear()
+
+
+class Registry:
+    """With a list of things, from which nothing is taken."""
+
+    def __init__(self) -> None:
+        self.things: list[Thing] = []
+
+
+class Cache:
+    """With a maximum."""
+
+    def __init__(self) -> None:
+        self.maxsize = 1000
+        self.things: dict[int, Thing] = {}
+
+
+registry, cache = Registry(), Cache()
+
+
+@functools.lru_cache(maxsize=None)  # noqa: UP033 - what is meant
+def unbounded(i: int) -> Thing:
+    return Thing()
+
+
+@functools.lru_cache(maxsize=1000)
+def bounded(i: int) -> Thing:
+    return Thing()
+
+
+def fill(case: str) -> list[Thing]:
+    """Put 50 things there; returns them."""
+    things = [Thing() for _ in range(50)]
+    stores: dict[str, Any] = {
+        "plain": plain.__setitem__, "released": released.__setitem__, "swept": swept.__setitem__,
+        "ordered": ordered.__setitem__, "ring": lambda i, t: ring.append(t), "endless": lambda i, t: endless.append(t),
+        "queue": lambda i, t: jobs.put(t), "attribute": lambda i, t: registry.things.append(t),
+        "maxsize": cache.things.__setitem__, "nested": lambda i, t: by_user.setdefault(i % 10, []).append(t),
+    }
+    if case in ("unbounded", "bounded"):
+        return [globals()[case](i) for i in range(50)]
+    for i, thing in enumerate(things):
+        stores[case](i, thing)
+    return things
+
+
+async def wait(future: asyncio.Future[None], thing: Thing) -> None:
+    """A task that has a thing for as long as it waits."""
+    await future
+    del thing
