@@ -333,7 +333,7 @@ def start(
     detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there.
     recorder: the file that says after a death of the process what it was doing (`spanheap recover FILE`); `{pid}` is filled
         in. What is at the path from an earlier process is kept as PATH.1, and its death reported.
-    pause_budget_ms: bound of automatic pauses; there are none in this version.
+    pause_budget_ms: how long, in any ten minutes, the leak detector may hold up the service to look who holds what grows.
     label_metrics: keys of `spanheap.labels()` that metrics tell memory apart by.
     propagate_to_threads: while the session runs, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start`
         carry the current span and labels along; without it, what other threads make has no span unless the application
