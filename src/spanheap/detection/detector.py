@@ -40,6 +40,7 @@ POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
 LEAK_AFTER = {Bound.NONE: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0}
+UNANSWERED = 2.0            # times as long while the question who holds it waits for the pause budget
 NEVER_GROWING = frozenset((Bound.TRANSIENT, Bound.COLLECTOR))
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
 OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic is not known, and its site often not its own
@@ -230,7 +231,8 @@ class Detector:
                 return "leak"
             if not evenly:
                 return None
-        is_long = trend.window_s >= policy.bound_unknown_after and trend.samples >= GROWING_SAMPLES
+        needed = policy.bound_unknown_after * (UNANSWERED if case.evidence is None and policy.holders else 1)
+        is_long = trend.window_s >= needed and trend.samples >= GROWING_SAMPLES
         return "growing" if is_long and bound not in NEVER_GROWING else None
 
     def _is_urgent(self, trend: Trend, memory_left: float | None) -> bool:

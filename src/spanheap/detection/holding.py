@@ -70,15 +70,15 @@ def of_group(key: GroupKey, since: float, until: float, budget_ms: float) -> Fou
     return _found(_core.walk_to_group(key, since, until, OWN_FOLDER, budget_ms / 1e3))
 
 
-def of_spans(name: str, budget_ms: float) -> Found:
-    """What holds the ended spans of this name; where there are none, those that have not ended."""
+def of_spans(name: str, ended: bool, budget_ms: float) -> Found:
+    """What holds the spans of this name that have ended, or those that have not."""
     from spanheap.spans import sdk
 
     watched = getattr(_core, "watched_spans", None)
-    spans: Any = list(watched(name))[:SPANS] if watched is not None else []
+    spans: Any = list(watched(name))[:SPANS] if watched is not None and ended else []
     if not spans:
         found = _core.instances(sdk.span_types(), sdk.SPAN_FIELDS[2], name, sdk.SPAN_END, SPANS, budget_ms / 1e3)
-        spans = found[0] or found[2]
+        spans = found[0 if ended else 2]
     if not spans:
         return Found(Evidence(Bound.UNKNOWN), 1.0)
     return _found(_core.walk_to_objects(tuple(spans), (spans,), OWN_FOLDER, budget_ms / 1e3))

@@ -85,7 +85,7 @@ class LeakWatch:
         self._logged: dict[tuple[object, ...], float] = {}
         self._next_look = self._next_limit = self._next_names = self._names_since = 0.0
         self._limits: list[memory_limit.Limit] = []
-        self._sites: dict[KeptKey, Site | None] = {}   # where spans of a name are made
+        self._sites: dict[KeptKey, tuple[Site | None, float]] = {}   # where spans of a name are made, and since when wanted
         self._collections = -1
         self._collected_at = self._looked_at = -1.0
         self._walked: set[object] = set()   # what has had a walk above the budget
@@ -159,7 +159,8 @@ class LeakWatch:
         if not self.policy.holders or not holding.available():
             return
         for key in self._kept.questions():
-            found = self._within_budget(key, clock, lambda ms, key=key: holding.of_spans(key.name, ms))
+            ended = key.kind == "retained_spans"
+            found = self._within_budget(key, clock, lambda ms, key=key, ended=ended: holding.of_spans(key.name, ended, ms))
             if found is not None:
                 self._kept.answer(key, found)
             return
@@ -216,12 +217,13 @@ class LeakWatch:
 
     def _has_site(self, name: Name) -> bool:
         """A verdict waits for the first samples of its spans, which say where they are made; not for ever."""
-        site = self._sites.get(name.last.key)
+        key = name.last.key
+        site, asked_at = self._sites.get(key, (None, name.at))
         if site is None:
-            site = self._sites[name.last.key] = _site_of_span(name.last.key.name)
+            self._sites[key] = _site_of_span(key.name), asked_at
             if len(self._sites) > SITES:
                 self._sites.pop(next(iter(self._sites)))
-        return site is not None or name.at - name.since > SITE_WAIT_S
+        return site is not None or self._sites[key][0] is not None or name.at - asked_at > SITE_WAIT_S
 
     def _share(self, name: Name, aggregate: Aggregate) -> float:
         """Of the growth of the heap since spans of this name were first seen kept."""
@@ -234,7 +236,7 @@ class LeakWatch:
         said = next((v for v in self._verdicts if (v.kind, v.span_name, v.root_name) == key), None)
         evidence = name.evidence or Evidence(Bound.UNKNOWN)
         return LeakVerdict(
-            kind=key.kind, site=self._sites.get(key), span_name=key.name, root_name=key.root_name,
+            kind=key.kind, site=self._sites[key][0] if key in self._sites else None, span_name=key.name, root_name=key.root_name,
             trace_ids=name.last.trace_ids[:EXAMPLE_TRACES], live_bytes=name.last.bytes, growth_bytes_per_s=rate,
             share_of_growth=self._share(name, aggregate), confidence=0.99 if evidence.bound is Bound.SPANS else 0.9,
             time_to_limit_s=left / rate if left is not None and rate > 0 else None, holder=evidence.holder,
