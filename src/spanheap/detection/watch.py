@@ -85,7 +85,7 @@ class LeakWatch:
         self._logged: dict[tuple[object, ...], float] = {}
         self._next_look = self._next_limit = self._next_names = self._names_since = 0.0
         self._limits: list[memory_limit.Limit] = []
-        self._sites: dict[KeptKey, tuple[Site | None, float]] = {}   # where spans of a name are made, and since when wanted
+        self._sites: dict[KeptKey, tuple[Site | None, float]] = {}   # where spans of a name are made; asked for since
         self._collections = -1
         self._collected_at = self._looked_at = -1.0
         self._walked: set[object] = set()   # what has had a walk above the budget
