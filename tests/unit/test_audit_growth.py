@@ -68,6 +68,13 @@ def test_time_is_the_work_without_spans() -> None:
     assert growth([Reading(t, max(0, t - 6) * 100, 50 * t) for t in range(9)], 16) is not None
 
 
+def test_new_containers_of_the_old_size_are_entries_of_another() -> None:
+    """A cache of payloads of 20 fields each is one that grows, not two; lists that grow by themselves are found."""
+    assert growth([Reading(t, 0, 20 * t, t) for t in range(12)], 16) is None
+    assert growth([Reading(t, 0, 100 + 50 * t, 2 + t // 6) for t in range(12)], 16) is not None
+    assert growth([Reading(t, 0, 30 * t, 3) for t in range(12)], 16) is not None
+
+
 def test_time_before_the_first_entry_does_not_count() -> None:
     """Imports and a slow start are no steps at which a cache stood still."""
     readings = [Reading(t, 0, 0) for t in range(10)] + [Reading(10 + t, 0, 20 * t) for t in range(6)]
