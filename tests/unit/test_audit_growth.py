@@ -9,6 +9,9 @@ import pytest
 from spanheap.audit.growth import MIN_READINGS, Growth, Reading, growth, steps_of_work
 
 
+pytestmark = pytest.mark.once(reason="arithmetic")
+
+
 def told(entries: Callable[[float], float], looks: int = 9, spans: float = 1000, min_gain: int = 16) -> Growth | None:
     """Judge `looks` looks at a run of `spans` spans and a minute; `entries` of the share of the work that is done."""
     parts = [i / (looks - 1) for i in range(looks)]

@@ -63,7 +63,7 @@ def test_containers_go_by_their_names(shop: ModuleType) -> None:
 
 
 def test_namespaces_are_no_containers(shop: ModuleType) -> None:
-    """The globals of a module and the attributes of a class are what a programmer wrote; those of an instance may be many."""
+    """Globals and the attributes of a class or instance are what a programmer wrote, unless they are hundreds."""
     names = [f"name_{i}" for i in range(50)]
     shop.__dict__.update(dict.fromkeys(names))
     shop.Shop = type("Shop", (), {"__module__": "shop", **dict.fromkeys(names)})
