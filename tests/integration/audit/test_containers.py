@@ -159,3 +159,12 @@ def test_bound_counts_only_while_it_is_kept(shop: ModuleType) -> None:
     shop.kept.data, shop.broken.data = dict.fromkeys(range(50)), dict.fromkeys(range(50))
     Cache.__module__ = "shop"
     assert seen() == {"shop:broken (Cache) → shop.Cache.data (dict)": 50}
+
+
+def test_what_tests_collect_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of a test module is seen in a service, not in a test run, which this process is."""
+    module = ModuleType("test_shop")
+    module.results = [0] * 100  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "test_shop", module)
+    assert "test_shop:results (list)" in Sizes(test_run=False).look(60).entries
+    assert "test_shop:results (list)" not in Sizes().look(60).entries
