@@ -137,7 +137,7 @@ class Audit:
             self.looks += 1
             self.longest_pause_s = max(self.longest_pause_s, sight.pause_s)
             self.seconds = now - self._began
-            self._looks.append(_Look(now, spans, sight.entries, sight.several, sight.complete and not last))
+            self._looks.append(_Look(now, spans, sight.entries, sight.several, sight.complete))
             self.spans = spans - self._looks[0].spans
             self._judge(sight, last)
             if len(self._looks) > _MAX_LOOKS:
