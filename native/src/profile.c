@@ -35,6 +35,7 @@ static bool init_spans(sh_profile *p, uint32_t capacity) {
 static void reset_state(sh_profile *p) {
     memset(&p->counters, 0, sizeof p->counters);
     p->interval = p->options.interval;
+    p->clock_s = 0;
     p->calm_since_s = INT64_MIN;
     sh_rng_seed(&p->rng, p->options.seed ^ UINT64_C(0x7468696e));   /* not the hook's stream */
     sh_thread_table_reset(&p->threads, sh_string_table_intern(&p->strings, "<other threads>", 15),

@@ -32,8 +32,15 @@ cdef extern from "spanheap/location_table.h" nogil:
 
 cdef extern from "spanheap/stack_table.h" nogil:
     enum: SH_MAX_DEPTH
+    ctypedef struct sh_frame:
+        uint32_t location
+    ctypedef struct sh_stack:
+        uint32_t first_frame, depth
+        bint used, resolved
     ctypedef struct sh_stack_table:
-        uint32_t unresolved
+        sh_stack *stacks
+        sh_frame *frames
+        uint32_t unresolved, high
         uint64_t overflowed, evicted
     uint32_t sh_stack_table_count(const sh_stack_table *t)
 
@@ -59,9 +66,16 @@ cdef extern from "spanheap/label_table.h" nogil:
 
 
 cdef extern from "spanheap/live_table.h" nogil:
+    enum: SH_LIVE_CHUNK
+    enum: SH_SAMPLE_LIVE
+    ctypedef struct sh_sample:
+        const void *address
+        uint64_t size
+        uint32_t stack, span, clock_s, state
     ctypedef struct sh_live_table:
         uint32_t live, max_live, retired_count
         uint64_t replaced
+    uint32_t sh_live_table_copy(sh_live_table *t, uint32_t *cursor, sh_sample *out)
 
 
 cdef extern from "spanheap/span_table.h" nogil:
@@ -72,6 +86,7 @@ cdef extern from "spanheap/span_table.h" nogil:
         int64_t start_ns
         const void *object
         uint32_t name, root
+        bint sampled
         bint active
     ctypedef struct sh_span_table:
         sh_span *spans
@@ -186,6 +201,7 @@ cdef extern from "spanheap/profile.h" nogil:
         sh_location_table locations
         sh_profile_counters counters
         double interval
+        uint32_t clock_s
     ctypedef struct sh_profile_sums:
         double live_bytes, live_objects, allocated_bytes, allocated_objects
         uint64_t live_samples
@@ -193,10 +209,49 @@ cdef extern from "spanheap/profile.h" nogil:
         uint32_t name
         double bytes, objects
         uint64_t samples
+    ctypedef struct sh_estimate:
+        double bytes, objects
+    sh_estimate sh_sample_estimate(const sh_sample *s)
     sh_profile_sums sh_profile_sum(sh_profile *p)
     uint32_t sh_profile_live_by_root(sh_profile *p, sh_name_sum *rows, uint32_t n)
     size_t sh_profile_memory(const sh_profile *p)
     bint sh_profile_valid(sh_profile *p)
+
+
+cdef extern from "spanheap/cohorts.h" nogil:
+    enum: SH_COHORT_EPOCHS
+    ctypedef struct sh_cohort_key:
+        uint32_t function, filename, root_name
+    ctypedef struct sh_cohort_group:
+        sh_cohort_key key
+        uint32_t samples
+        uint64_t traces
+        uint16_t *alive
+        float *lost
+        float *bytes
+    ctypedef struct sh_cohorts:
+        sh_cohort_group *groups
+        uint32_t group_count, count, waiting
+        unsigned char *slot
+        double *start
+        double *spans_ended
+        double *live_bytes
+        double updated, total_bytes
+        uint64_t overflowed
+    ctypedef enum sh_cohort_pooling:
+        SH_COHORT_EACH
+        SH_COHORT_BY_SITE
+        SH_COHORT_BY_ROOT
+    bint sh_cohorts_init(sh_cohorts *c, const sh_profile *p)
+    void sh_cohorts_fini(sh_cohorts *c)
+    void sh_cohorts_update(sh_cohorts *c, sh_profile *p)
+    uint32_t sh_cohorts_unknown_file(sh_cohorts *c, const sh_profile *p)
+    void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, unsigned char origin)
+    uint32_t sh_cohorts_select(const sh_cohorts *c, sh_cohort_pooling pooling, uint32_t min_epochs, uint32_t min_samples,
+                               sh_cohort_group *out, uint32_t n)
+    bint sh_cohorts_match(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key key)
+    size_t sh_cohorts_memory(const sh_cohorts *c)
+    bint sh_cohorts_valid(const sh_cohorts *c)
 
 
 cdef extern from "spanheap/heap_snapshot.h" nogil:

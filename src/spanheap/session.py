@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 from spanheap import _core, process
 from spanheap.detection.policy import LeakPolicy
+from spanheap.detection.verdict import LeakVerdict
+from spanheap.detection.watch import LeakWatch
 from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
@@ -58,6 +60,7 @@ class Session:
         self._dump_lock = threading.Lock()
         self._ticker = Ticker(options.tick) if options.tick is not None else None
         self._ticks = 0
+        self._now = 0.0   # of the last tick
         self._longest_tick_s = 0.0
         self._attached = False
         self._ticking = False
@@ -72,6 +75,7 @@ class Session:
                 sample_interval=options.sample_interval, tick=options.tick)
         self.spans = SpanStore(
             options.span_capacity, options.span_ttl, None if self._recorder is None else self._recorder.memory)
+        self._leaks = LeakWatch(options.detect, self.spans, options.pause_budget_ms) if options.detect is not None else None
 
     # ------------------------------------------------------------ life
 
@@ -87,6 +91,8 @@ class Session:
             raise SpanheapError(f"spanheap cannot start: {problem}")
         self._running = True
         try:
+            if self._leaks is not None:
+                self._leaks.start()
             attribution.bind()
             _core.set_adopt(providers.adopt)
             if o.propagate_to_threads:
@@ -140,6 +146,8 @@ class Session:
                     logger.exception("spanheap: the flight recorder could not be closed")
             with self._dump_lock:   # a dump that is being written reads the tables
                 _core.stop()
+                if self._leaks is not None:
+                    self._leaks.stop()
             self.spans._close()
             _core.set_wake_up(None)
             if self._options.propagate_to_threads:
@@ -153,7 +161,7 @@ class Session:
     def force_flush(self) -> bool:
         """Bring the figures up to date now instead of at the next tick."""
         self._require_running()
-        self.tick(time.time())
+        self.tick(time.time() if self._ticker is not None else self._now)
         return True
 
     def tick(self, now: float) -> None:
@@ -167,7 +175,10 @@ class Session:
             _core.name_threads([(t.ident, t.name) for t in threading.enumerate() if t.ident is not None])
         if not self._attached:
             self._attached = providers.attach(self._options.tracer_provider)
+        self._now = now
         watch.tick(now)
+        if self._leaks is not None:
+            self._leaks.tick(now)
         if self._recorder is not None:
             if self._recorder.is_orphaned:   # not where the child makes its first span: that is the service's time
                 self._open_recorder()
@@ -216,6 +227,13 @@ class Session:
             lines = description.lines(capture, resource, reason, _core.hook_mode())
             return writer.write(capture, target, lines, time.monotonic() - self._started)
 
+    def leaks(self) -> list[LeakVerdict]:
+        """What grows and is not given back, as of the last tick: most growth first, suspicions (`growing`) last.
+
+        Empty with detect=None. A verdict is withdrawn some time after its growth has ended. Each is logged once.
+        """
+        return self._leaks.verdicts() if self._leaks is not None else []
+
     def audit(self, *, interval: float | None = 10.0, budget_ms: float = 250, min_growth: int = 64) -> Audit:
         """Which caches keep ended spans, or grow without bound: a context manager around the work of a service.
 
@@ -256,6 +274,9 @@ class Session:
             longest_tick_s=self._longest_tick_s,
             processor_errors=providers.processor_errors(),
             tick_errors=ticker.errors if ticker else 0,
+            detector_errors=self._leaks.errors if self._leaks is not None else 0,
+            pauses=self._leaks.pauses.pauses if self._leaks is not None else 0,
+            paused_s=self._leaks.pauses.spent_ms / 1e3 if self._leaks is not None else 0.0,
             recorder=self._recorder.path if self._recorder else "",
             recorder_errors=self._recorder_errors,
             **self.spans._counters(),

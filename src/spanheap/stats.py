@@ -63,6 +63,10 @@ class Stats:
     """Sets of labels in use."""
     labels_overflowed: int
     """Pairs that found no room: the value became "<other>", or the key was left out."""
+    groups: int
+    """Application frames by endpoint that the leak detector follows."""
+    groups_overflowed: int
+    """Samples that found no group at one of its looks: they are followed as "<other>"."""
     hook_lost: int
     """Times another tool took the hook out of the allocators; samples of before were forgotten."""
     recorder: str
@@ -77,6 +81,11 @@ class Stats:
     longest_tick_s: float
     processor_errors: int
     tick_errors: int
+    detector_errors: int
+    pauses: int
+    """Walks over the heap that the leak detector has made on its own."""
+    paused_s: float
+    """What they took together."""
 
     @classmethod
     def of(cls, counters: dict[str, Any], **rest: Any) -> Stats:

@@ -52,6 +52,7 @@ typedef struct {
     double interval;       /* in force now: options.interval * 2^k */
     sh_rng rng;            /* for thinning */
     uint32_t ticks;
+    uint32_t clock_s;      /* the session's clock at the last tick, seconds since its start */
     int64_t calm_since_s;  /* when the live table was last seen a quarter full */
 } sh_profile;
 
