@@ -21,7 +21,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--stress-seconds", type=float, default=600.0, help="of the stress run (default 600)")
     group.addoption("--truth-seeds", type=int, default=200, help="of the truth test (default 200)")
     group.addoption("--mutants", type=int, default=None, help="build so many of the mutants (default all)")
+    group.addoption("--detector-seeds", type=int, default=60, help="of each simulated service (default 60)")
     group.addoption("--stall-seconds", type=float, default=60.0, help="of the exporter behind the throttle (default 60)")
+    group.addoption("--kill-rounds", type=int, default=500, help="of a service that records (default 500)")
+    group.addoption("--fuzz-seconds", type=float, default=600.0, help="of the reader of recordings (default 600)")
     group.addoption("--cpython-suites", default=CPYTHON_SUITES, help="CPython's tests to run while profiled")
 
 
@@ -38,9 +41,27 @@ def stall_seconds(pytestconfig: pytest.Config) -> float:
 
 
 @pytest.fixture(scope="session")
+def kill_rounds(pytestconfig: pytest.Config) -> int:
+    """Return how often a recording service is killed."""
+    return int(pytestconfig.getoption("--kill-rounds"))
+
+
+@pytest.fixture(scope="session")
+def fuzz_seconds(pytestconfig: pytest.Config) -> float:
+    """Return how long the fuzzer runs."""
+    return float(pytestconfig.getoption("--fuzz-seconds"))
+
+
+@pytest.fixture(scope="session")
 def truth_seeds(pytestconfig: pytest.Config) -> int:
     """Return over how many seeds the truth test averages."""
     return int(pytestconfig.getoption("--truth-seeds"))
+
+
+@pytest.fixture(scope="session")
+def detector_seeds(pytestconfig: pytest.Config) -> int:
+    """Return how many seeds of each simulated service the detector is shown."""
+    return int(pytestconfig.getoption("--detector-seeds"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

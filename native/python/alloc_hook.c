@@ -85,6 +85,7 @@ static void record_in_hook(PyThreadState *tstate, const void *address, size_t si
         .address = address, .size = size, .interval = rate.interval, .share = rate.share, .stack = stack,
         .span = walk.marked_frame ? SH_SPAN_STARTING : sh_context_span_in_hook(tstate, &p->spans),
         .thread = thread_slot_in_hook(), .labels = sh_context_labels_in_hook(tstate), .born_s = (uint32_t)(start_ns / 1000000000),
+        .clock_s = p->clock_s,
     };
     sh_sample_ref ref;
     if (sh_profile_record_in_hook(p, &sample, &ref) && walk.marked_frame) pend_in_hook(ref, walk.marked_frame, walk.marked_offset);

@@ -27,22 +27,35 @@ static uint32_t resolve_frame(sh_profile *p, const sh_frame *frame) {
     return sh_location_table_intern(&p->locations, location);
 }
 
+/* Returns the number of frames done. */
+static uint32_t resolve_stack(sh_profile *p, uint32_t id) {
+    if (!p->stacks.stacks[id].used || p->stacks.stacks[id].resolved) return 0;
+    for (uint32_t i = 0; i < p->stacks.stacks[id].depth; i++) {
+        /* Looked up anew each time: encoding a name may allocate, and an allocation may be sampled and add a stack. */
+        sh_frame frame = p->stacks.frames[p->stacks.stacks[id].first_frame + i];
+        uint32_t location = resolve_frame(p, &frame);
+        p->stacks.frames[p->stacks.stacks[id].first_frame + i].location = location;
+    }
+    p->stacks.stacks[id].resolved = true;
+    p->stacks.unresolved--;
+    return p->stacks.stacks[id].depth;
+}
+
+bool sh_symbols_resolve_stacks_with_gil(sh_profile *p, const uint32_t *ids, uint32_t n) {
+    uint32_t done = 0;
+    PyObject *type, *value, *traceback;
+    PyErr_Fetch(&type, &value, &traceback);
+    for (uint32_t i = 0; i < n; i++)
+        if (ids[i] < p->stacks.high) done += resolve_stack(p, ids[i]);
+    PyErr_Restore(type, value, traceback);
+    return done > 0;
+}
+
 uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames) {
     uint32_t done = 0;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    for (uint32_t id = 1; id < p->stacks.high && p->stacks.unresolved && done < max_frames; id++) {
-        if (!p->stacks.stacks[id].used || p->stacks.stacks[id].resolved) continue;
-        for (uint32_t i = 0; i < p->stacks.stacks[id].depth; i++) {
-            /* Looked up anew each time: encoding a name may allocate, and an allocation may be sampled and add a stack. */
-            sh_frame frame = p->stacks.frames[p->stacks.stacks[id].first_frame + i];
-            uint32_t location = resolve_frame(p, &frame);
-            p->stacks.frames[p->stacks.stacks[id].first_frame + i].location = location;
-            done++;
-        }
-        p->stacks.stacks[id].resolved = true;
-        p->stacks.unresolved--;
-    }
+    for (uint32_t id = 1; id < p->stacks.high && p->stacks.unresolved && done < max_frames; id++) done += resolve_stack(p, id);
     PyErr_Restore(type, value, traceback);
     return p->stacks.unresolved;
 }

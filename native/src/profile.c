@@ -4,8 +4,7 @@
 #include <string.h>
 
 enum {
-    /* A large service has some 10,000 lines that allocate, in some thousand functions and files; names take about 40 bytes. */
-    STRING_CAPACITY = 16384, STRING_BYTES = 1 << 20, LOCATION_CAPACITY = 16384,
+    LOCATION_CAPACITY = 16384,
     FRAMES_PER_STACK = 12,  /* on average: 8,192 stacks have 1.5 MiB of frames; deep ones fill it sooner and are evicted */
     TOTALS_BITS = 13,       /* 6,144 rows: every stack under one or two names; 384 KiB */
     FOLD_PER_TICK = 16384,  /* about 0.2 ms */
@@ -21,7 +20,7 @@ static const char *const PSEUDO_SPANS[SH_SPAN_FIRST] = { "<no span>", "<unsample
 static uint32_t entries_for(uint32_t max_samples) { return max_samples + max_samples / 4 + 1024; }
 
 static bool init_stacks(sh_profile *p, uint32_t max_samples) {
-    uint32_t capacity = clamp_u32(max_samples, 4096, 65536);
+    uint32_t capacity = clamp_u32(max_samples, 4096, SH_PROFILE_MAX_STACKS);
     return sh_stack_table_init(&p->stacks, capacity, capacity * FRAMES_PER_STACK);
 }
 
@@ -36,6 +35,7 @@ static bool init_spans(sh_profile *p, uint32_t capacity) {
 static void reset_state(sh_profile *p) {
     memset(&p->counters, 0, sizeof p->counters);
     p->interval = p->options.interval;
+    p->clock_s = 0;
     p->calm_since_s = INT64_MIN;
     sh_rng_seed(&p->rng, p->options.seed ^ UINT64_C(0x7468696e));   /* not the hook's stream */
     sh_thread_table_reset(&p->threads, sh_string_table_intern(&p->strings, "<other threads>", 15),
@@ -45,7 +45,7 @@ static void reset_state(sh_profile *p) {
 bool sh_profile_init(sh_profile *p, const sh_profile_options *options) {
     memset(p, 0, sizeof *p);
     p->options = *options;
-    if (!sh_string_table_init(&p->strings, STRING_CAPACITY, STRING_BYTES)
+    if (!sh_string_table_init(&p->strings, SH_PROFILE_STRINGS, SH_PROFILE_STRING_BYTES)
         || !sh_location_table_init(&p->locations, LOCATION_CAPACITY)
         || !sh_totals_table_init(&p->totals, TOTALS_BITS)
         || !sh_live_table_init(&p->live, options->max_samples, entries_for(options->max_samples))
@@ -86,7 +86,7 @@ bool sh_profile_restart(sh_profile *p, const sh_profile_options *options, sh_dro
     sh_profile_options old_options = p->options;
     bool ok = true;
     p->options = *options;
-    if (clamp_u32(options->max_samples, 4096, 65536) != p->stacks.capacity)
+    if (clamp_u32(options->max_samples, 4096, SH_PROFILE_MAX_STACKS) != p->stacks.capacity)
         ok = p->stacks.high == 1 + p->stacks.unused_count && init_stacks(p, options->max_samples);
     if (ok && (options->span_capacity != old_options.span_capacity || options->max_samples != old_options.max_samples))
         ok = init_spans(p, options->span_capacity);

@@ -26,14 +26,7 @@ bool sh_span_log_wiped_on_fork(const sh_span_log *log) { return log->ring.wiped_
 
 void sh_span_log_forked(sh_span_log *log) {
     if (!log->counts_wiped_on_fork) sh_pages_zero(log->counts, sizeof *log->counts);
-    if (log->ring.wiped_on_fork) return;
-    if (log->ring.mapped_bytes) {
-        sh_span_ring_clear(&log->ring);
-        return;
-    }
-    /* The parent still writes to what it was given. Without memory the child has no ring, and publishes nothing. */
-    sh_ring_options options = log->ring.options;
-    if (options.capacity && !sh_span_ring_init(&log->ring, &options)) memset(&log->ring, 0, sizeof log->ring);
+    if (log->ring.mapped_bytes && !log->ring.wiped_on_fork) sh_span_ring_clear(&log->ring);
 }
 
 /* ------------------------------------------------------------------ counts by name */

@@ -147,6 +147,20 @@ void sh_span_table_release(sh_span_table *t, uint32_t slot) {
     }
 }
 
+static uint32_t enter(const sh_span_table *t, const sh_span *s, uint64_t parent_id) {
+    const sh_active_span span = {
+        .trace_high = s->trace_high, .trace_low = s->trace_low, .span_id = s->span_id, .parent_id = parent_id, .start_ns = s->start_ns,
+        .name = s->name, .root_name = t->spans[s->root].name, .flags = s->sampled ? SH_ACTIVE_SAMPLED : 0,
+    };
+    return sh_active_slots_enter(t->slots, &span);
+}
+
+static void leave(const sh_span_table *t, sh_span *s) {
+    if (SH_LIKELY(!s->place)) return;
+    sh_active_slots_leave(t->slots, s->place);
+    s->place = 0;
+}
+
 /* A slot lives for less than 2^31 starts, or it is listed wrongly. */
 static bool is_inherited(const sh_span_table *t, const sh_span *s) {
     return t->inherited && (int32_t)(s->serial - (uint32_t)t->inherited) <= 0;
@@ -159,6 +173,7 @@ static void leave_active(sh_span_table *t, uint32_t slot) {
 }
 
 static void deactivate(sh_span_table *t, uint32_t slot) {
+    leave(t, &t->spans[slot]);
     unindex(t, BY_ADDRESS, slot);
     unindex(t, BY_ID, slot);
     leave_active(t, slot);
@@ -171,6 +186,7 @@ static void retire(sh_span_table *t, uint32_t slot) {
         deactivate(t, slot);
         return;
     }
+    leave(t, &t->spans[slot]);
     unindex(t, BY_ADDRESS, slot);
     leave_active(t, slot);
     uint32_t *place = &t->recent[t->retired++ % t->max_recent], oldest = *place;
@@ -218,6 +234,7 @@ uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
         .sampled = start->sampled, .serial = (uint32_t)++t->started,
     };
     if (root != slot) sh_span_table_retain(t, root);
+    if (SH_UNLIKELY(t->slots != NULL)) t->spans[slot].place = enter(t, &t->spans[slot], start->parent_span_id);
     t->active++;
     reindex(t, BY_ADDRESS, slot);
     uint32_t same_id = reindex(t, BY_ID, slot);
@@ -303,7 +320,15 @@ uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts) {
     return slot;
 }
 
+void sh_span_table_set_slots(sh_span_table *t, sh_active_slots *slots) {
+    t->slots = slots;
+    for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++)
+        if (t->spans[slot].active)   /* its parent is not known any more */
+            t->spans[slot].place = slots && sh_span_table_is_listed(t, &t->spans[slot]) ? enter(t, &t->spans[slot], 0) : 0;
+}
+
 void sh_span_table_clear(sh_span_table *t) {
+    if (t->slots) sh_active_slots_clear(t->slots);
     clear_index(&t->by_address);
     clear_index(&t->by_id);
     if (t->retired) sh_pages_zero(t->recent, t->max_recent * sizeof *t->recent);
@@ -364,6 +389,7 @@ bool sh_span_table_valid(const sh_span_table *t) {
     for (uint32_t i = 0; i < t->met_count; i++)
         if (!t->spans[t->met[i]].provisional) return false;
     for (uint32_t slot = t->first_free; slot; slot = t->spans[slot].next) free_slots++;
+    if (t->slots && !t->inherited && t->slots->high - t->slots->unused_count != t->active) return false;
     return active == t->active && inherited == t->active_inherited && provisional == t->met_count && by_id == active + recent
         && by_id == t->by_id.count && by_address == t->by_address.count && t->started == t->ended + t->active + t->replaced
         && in_use + free_slots == t->high - SH_SPAN_FIRST;

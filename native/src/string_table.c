@@ -61,8 +61,17 @@ uint32_t sh_string_table_intern(sh_string_table *t, const char *data, size_t len
     }
     memcpy(t->bytes + start, data, length);
     t->offset[t->count + 1] = start + (uint32_t)length;
+    if (t->log) sh_name_log_add(t->log, t->count, start, data, (uint32_t)length);   /* before anyone knows the id */
     t->index[i] = ++t->count;
     return t->count - 1;
+}
+
+void sh_string_table_set_log(sh_string_table *t, sh_name_log *log) {
+    t->log = log;
+    for (uint32_t id = 0; log && id < t->count; id++) {
+        sh_string s = sh_string_table_get(t, id);
+        sh_name_log_add(log, id, t->offset[id], s.data, s.length);
+    }
 }
 
 size_t sh_string_table_memory(const sh_string_table *t) {

@@ -64,15 +64,15 @@ static void test_given_memory(void) {
     sh_span_ring_init_at(&reader, &options, memory);
     CHECK(sh_span_ring_count(&reader, 5 * MS).retained == 5);
     pid_t child = fork();
-    if (child == 0) {   /* a ring of its own; the parent's file is not touched, nor is it when the log ends */
+    if (child == 0) {   /* who gave it has put zeros of the child's own there, as a recorder does */
+        bool ok = mmap(memory, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == memory;
         sh_span_log_forked(&log);
         sh_span_log_forked(&log);
-        bool ok = sh_span_ring_count(&log.ring, 5 * MS).produced == 0 && log.counts->rows_used == 0;
+        ok = ok && sh_span_ring_count(&log.ring, 5 * MS).produced == 0 && log.counts->rows_used == 0;
         publish(&log, 3, 0, 1);
         ok = ok && sh_span_ring_count(&log.ring, 5 * MS).produced == 1 && sh_span_log_valid(&log, 5 * MS);
-        ok = ok && sh_span_ring_count(&reader, 5 * MS).produced == 7;
         sh_span_log_fini(&log);
-        _exit(ok && sh_span_ring_count(&reader, 5 * MS).produced == 7 ? 0 : 1);
+        _exit(ok && sh_span_ring_count(&reader, 5 * MS).produced == 1 ? 0 : 1);   /* not unmapped: it is not the log's */
     }
     int status;
     CHECK(waitpid(child, &status, 0) == child && status == 0);

@@ -236,6 +236,22 @@ static void sums(void) {
     sh_watch_list_fini(&w);
 }
 
+/* Clearing gives all references back and starts from nothing, with the new key. */
+static void clearing(void) {
+    sh_watch_list w = new_list(64, 4, 7);
+    sh_watch_list_advance(&w, 5, 1);
+    sh_watch_list_advance(&w, 9, 1);
+    for (uint64_t id = 1; id <= 30; id++) {
+        start(&w, id);
+        if (id % 2) end(&w, id, 0);
+    }
+    CHECK(w.count > 0 && w.level > 0 && w.clock == 4);
+    sh_watch_list_clear(&w, 8);
+    CHECK(unreleased() == 0 && !released_twice && w.count == 0 && w.level == 0 && w.clock == 0 && w.key == 8 && !w.seen);
+    CHECK(start(&w, 1) && sh_watch_list_valid(&w));
+    sh_watch_list_fini(&w);
+}
+
 /* Wanted, but then others raised the level: it is not taken at a level that its hash does not have. */
 static void level_raised_meanwhile(void) {
     sh_watch_list w = new_list(64, 4, 7);
@@ -265,6 +281,7 @@ int main(void) {
     unbiased();
     budget();
     sums();
+    clearing();
     level_raised_meanwhile();
     refused();
     return CHECK_DONE();

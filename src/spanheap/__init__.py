@@ -18,6 +18,7 @@ require_supported()
 
 from spanheap._core import SpanRing  # noqa: E402
 from spanheap.detection.policy import LeakPolicy  # noqa: E402
+from spanheap.detection.verdict import LeakVerdict  # noqa: E402
 from spanheap.dumps.policy import DumpPolicy  # noqa: E402
 from spanheap.errors import CorruptFile, DumpError, SpanheapError, UnsupportedInterpreter  # noqa: E402
 from spanheap.session import Session, current, profile, start  # noqa: E402
@@ -68,6 +69,7 @@ __all__ = [
     "HeapSnapshot",
     "Holder",
     "LeakPolicy",
+    "LeakVerdict",
     "MemoryThrottledSpanProcessor",
     "NamingSampler",
     "RetainedSpans",

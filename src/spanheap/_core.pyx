@@ -12,6 +12,7 @@ from posix.time cimport CLOCK_MONOTONIC, CLOCK_REALTIME
 
 from spanheap._native cimport *
 
+from spanheap.detection.series import Aggregate, Group, GroupKey
 from spanheap.snapshot.row import Frame, Row
 
 MODES = {SH_HOOK_NONE: "off", SH_HOOK_ESCAPE: "escape", SH_HOOK_CLASSIC: "classic"}
@@ -158,9 +159,11 @@ cdef object frame_of(uint32_t location_id):
 
 include "_core_ring.pxi"
 include "_core_store.pxi"
+include "_core_recorder.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
+include "_core_cohorts.pxi"
 include "_core_throttle.pxi"
 include "_core_watched.pxi"
 include "_core_holders.pxi"
@@ -223,13 +226,15 @@ def counters():
         "spans_replaced": p.spans.replaced,
         "spans_settled": p.spans.settled,
         "spans_unmet": p.spans.unmet,
+        "groups": the_cohorts.group_count,
+        "groups_overflowed": the_cohorts.overflowed,
         "spans_watched": the_watch.count,
         "spans_unwatched": the_watch.dropped,
         "labels": the_labels.in_use,
         "labels_overflowed": the_labels.overflowed,
         "hook_lost": sh_hook_lost_count(),
         "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels) + watch_bytes()
-        + (current_log.nbytes if current_log is not None else 0),
+        + sh_cohorts_memory(&the_cohorts) + (current_log.nbytes if current_log is not None else 0),
         "sampling_ns": sh_the_hook.sampling_ns,
     }
 

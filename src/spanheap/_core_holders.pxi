@@ -74,25 +74,6 @@ cdef extern from "heap_instances.h":
     int sh_heap_instances_with_gil(PyObject **types, Py_ssize_t type_count, const char *field, object text,
                                    const char *end_field, int64_t deadline_ns, sh_instances *ended, sh_instances *open)
 
-cdef extern from "spanheap/live_table.h" nogil:
-    ctypedef struct sh_live_sample "sh_sample":
-        const void *address
-        uint32_t stack, state
-    enum: SH_SAMPLE_LIVE
-    enum: SH_LIVE_CHUNK
-    uint32_t sh_live_table_copy(sh_live_table *t, uint32_t *cursor, sh_live_sample *out)
-
-cdef extern from "spanheap/stack_table.h" nogil:
-    ctypedef struct sh_stack_row "sh_stack":
-        uint32_t first_frame, depth
-        bint used
-    ctypedef struct sh_frame_row "sh_frame":
-        uint32_t location
-    ctypedef struct sh_stacks_view "sh_stack_table":
-        sh_stack_row *stacks
-        sh_frame_row *frames
-        uint32_t high
-
 
 from collections import deque as _deque
 sh_heap_set_deque_with_gil(_deque)
@@ -178,9 +159,9 @@ def walk_to_objects(tuple objects, tuple borrowed, str own_folder, double budget
 def walk_to_site(tuple frames, str own_folder, double budget_s, uint64_t max_nodes=0):
     """As walk_to_objects, to the live samples that were allocated at this stack, a tuple of Frame."""
     require_tables()
-    cdef sh_stacks_view *stacks = <sh_stacks_view *>&the_profile.stacks
+    cdef sh_stack_table *stacks = &the_profile.stacks
     cdef sh_heap_search_options options
-    cdef sh_live_sample chunk[SH_LIVE_CHUNK]
+    cdef sh_sample chunk[SH_LIVE_CHUNK]
     cdef uint32_t cursor = 0, id, i, n
     cdef char *wanted
     cdef const void **blocks = NULL
@@ -212,6 +193,46 @@ def walk_to_site(tuple frames, str own_folder, double budget_s, uint64_t max_nod
         return walk_from(&options, (), (), own_folder, budget_s, max_nodes)
     finally:
         free(wanted)
+        free(blocks)
+
+
+def walk_to_group(key, double since, double until, str own_folder, double budget_s, uint64_t max_nodes=0):
+    """As walk_to_objects, to the live samples of a group of the leak detector that were born between these times of its clock."""
+    require_tables()
+    cdef sh_cohort_key wanted
+    cdef sh_heap_search_options options
+    cdef sh_sample chunk[SH_LIVE_CHUNK]
+    cdef uint32_t cursor = 0, i, n = 1, seen = 0, matching = 0, kept = 0, room = 256
+    cdef const void **blocks = NULL
+    wanted.function, wanted.filename, wanted.root_name = key
+    memset(&options, 0, sizeof(options))
+    if the_cohorts.groups == NULL:
+        return walk_from(&options, (), (), own_folder, budget_s, 1)
+    blocks = <const void **>malloc(room * sizeof(void *))
+    if blocks == NULL:
+        raise MemoryError
+    try:
+        # From here to the walk nothing is allocated or released: an address is still the block it was.
+        while n:   # first count them, then take every so-manyth: old and young alike
+            n = sh_live_table_copy(&the_profile.live, &cursor, chunk)
+            for i in range(n):
+                matching += (chunk[i].state == SH_SAMPLE_LIVE and since <= chunk[i].clock_s <= until
+                             and sh_cohorts_match(&the_cohorts, the_profile, &chunk[i], wanted))
+        cursor, n = 0, 1
+        while n and matching:
+            n = sh_live_table_copy(&the_profile.live, &cursor, chunk)
+            for i in range(n):
+                if (chunk[i].state == SH_SAMPLE_LIVE and since <= chunk[i].clock_s <= until
+                        and sh_cohorts_match(&the_cohorts, the_profile, &chunk[i], wanted)):
+                    if kept < room and <uint64_t>seen * room >= <uint64_t>kept * matching:
+                        blocks[kept] = chunk[i].address
+                        kept += 1
+                    seen += 1
+        options.blocks = blocks
+        options.block_count = kept
+        options.parts = True
+        return walk_from(&options, (), (), own_folder, budget_s, max_nodes)
+    finally:
         free(blocks)
 
 

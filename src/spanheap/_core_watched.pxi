@@ -35,10 +35,18 @@ def _end_watch_in_child():
 _os.register_at_fork(after_in_child=_end_watch_in_child)
 
 
+cdef void *new_reference(span) noexcept:
+    """Not the service's memory, so it is not sampled."""
+    sh_hook_mute()
+    cdef void *reference = sh_weak_reference_new_with_gil(span)
+    sh_hook_unmute()
+    return reference
+
+
 cdef void watch(span, const sh_span_start *start, uint32_t slot):
     """A span starts that the list wants. Raises nothing."""
     cdef uint32_t root_name = start.name if slot < SH_SPAN_FIRST else the_profile.spans.spans[the_profile.spans.spans[slot].root].name
-    cdef void *reference = sh_weak_reference_new_with_gil(span)
+    cdef void *reference = new_reference(span)
     cdef sh_watched *entry
     if reference == NULL:
         the_watch.dropped += 1
@@ -54,7 +62,7 @@ cdef void watch(span, const sh_span_start *start, uint32_t slot):
 
 cdef void watch_ended(readable, uint64_t span_id, uint32_t name):
     """A span that is in the list ends. Raises nothing."""
-    cdef void *reference = sh_weak_reference_new_with_gil(readable)
+    cdef void *reference = new_reference(readable)
     cdef sh_watched *entry = sh_watch_list_find(&the_watch, span_id)   # only now: it may have moved meanwhile
     cdef uint32_t slot = sh_span_table_known(&the_profile.spans, span_id)
     if entry == NULL:

@@ -1,6 +1,6 @@
 # Declarations of the C core and of the part that knows CPython. No logic here.
 from cpython.object cimport PyObject
-from libc.stdint cimport int32_t, int64_t, uint16_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 
 cdef extern from "spanheap/string_table.h" nogil:
@@ -8,6 +8,8 @@ cdef extern from "spanheap/string_table.h" nogil:
         const char *data
         uint32_t length
     enum: SH_STRING_OTHER
+    ctypedef struct sh_name_log:
+        uint32_t capacity
     ctypedef struct sh_string_table:
         uint32_t count, capacity
         uint64_t overflowed
@@ -16,6 +18,7 @@ cdef extern from "spanheap/string_table.h" nogil:
     size_t sh_string_table_memory(const sh_string_table *t)
     sh_string sh_string_table_get(const sh_string_table *t, uint32_t id)
     uint32_t sh_string_table_intern(sh_string_table *t, const char *data, size_t length)
+    void sh_string_table_set_log(sh_string_table *t, sh_name_log *log)
 
 
 cdef extern from "spanheap/location_table.h" nogil:
@@ -29,8 +32,15 @@ cdef extern from "spanheap/location_table.h" nogil:
 
 cdef extern from "spanheap/stack_table.h" nogil:
     enum: SH_MAX_DEPTH
+    ctypedef struct sh_frame:
+        uint32_t location
+    ctypedef struct sh_stack:
+        uint32_t first_frame, depth
+        bint used, resolved
     ctypedef struct sh_stack_table:
-        uint32_t unresolved
+        sh_stack *stacks
+        sh_frame *frames
+        uint32_t unresolved, high
         uint64_t overflowed, evicted
     uint32_t sh_stack_table_count(const sh_stack_table *t)
 
@@ -56,17 +66,27 @@ cdef extern from "spanheap/label_table.h" nogil:
 
 
 cdef extern from "spanheap/live_table.h" nogil:
+    enum: SH_LIVE_CHUNK
+    enum: SH_SAMPLE_LIVE
+    ctypedef struct sh_sample:
+        const void *address
+        uint64_t size
+        uint32_t stack, span, clock_s, state
     ctypedef struct sh_live_table:
         uint32_t live, max_live, retired_count
         uint64_t replaced
+    uint32_t sh_live_table_copy(sh_live_table *t, uint32_t *cursor, sh_sample *out)
 
 
 cdef extern from "spanheap/span_table.h" nogil:
+    ctypedef struct sh_active_slots:
+        uint32_t capacity
     ctypedef struct sh_span:
         uint64_t trace_high, trace_low, span_id
         int64_t start_ns
         const void *object
         uint32_t name, root
+        bint sampled
         bint active
     ctypedef struct sh_span_table:
         sh_span *spans
@@ -160,6 +180,9 @@ cdef extern from "spanheap/totals_table.h" nogil:
 
 
 cdef extern from "spanheap/profile.h" nogil:
+    enum: SH_PROFILE_STRINGS
+    enum: SH_PROFILE_STRING_BYTES
+    enum: SH_PROFILE_MAX_STACKS
     ctypedef struct sh_profile_options:
         double interval
         uint32_t max_samples, span_capacity
@@ -178,6 +201,7 @@ cdef extern from "spanheap/profile.h" nogil:
         sh_location_table locations
         sh_profile_counters counters
         double interval
+        uint32_t clock_s
     ctypedef struct sh_profile_sums:
         double live_bytes, live_objects, allocated_bytes, allocated_objects
         uint64_t live_samples
@@ -185,10 +209,49 @@ cdef extern from "spanheap/profile.h" nogil:
         uint32_t name
         double bytes, objects
         uint64_t samples
+    ctypedef struct sh_estimate:
+        double bytes, objects
+    sh_estimate sh_sample_estimate(const sh_sample *s)
     sh_profile_sums sh_profile_sum(sh_profile *p)
     uint32_t sh_profile_live_by_root(sh_profile *p, sh_name_sum *rows, uint32_t n)
     size_t sh_profile_memory(const sh_profile *p)
     bint sh_profile_valid(sh_profile *p)
+
+
+cdef extern from "spanheap/cohorts.h" nogil:
+    enum: SH_COHORT_EPOCHS
+    ctypedef struct sh_cohort_key:
+        uint32_t function, filename, root_name
+    ctypedef struct sh_cohort_group:
+        sh_cohort_key key
+        uint32_t samples
+        uint64_t traces
+        uint16_t *alive
+        float *lost
+        float *bytes
+    ctypedef struct sh_cohorts:
+        sh_cohort_group *groups
+        uint32_t group_count, count, waiting
+        unsigned char *slot
+        double *start
+        double *spans_ended
+        double *live_bytes
+        double updated, total_bytes
+        uint64_t overflowed
+    ctypedef enum sh_cohort_pooling:
+        SH_COHORT_EACH
+        SH_COHORT_BY_SITE
+        SH_COHORT_BY_ROOT
+    bint sh_cohorts_init(sh_cohorts *c, const sh_profile *p)
+    void sh_cohorts_fini(sh_cohorts *c)
+    void sh_cohorts_update(sh_cohorts *c, sh_profile *p)
+    uint32_t sh_cohorts_unknown_file(sh_cohorts *c, const sh_profile *p)
+    void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, unsigned char origin)
+    uint32_t sh_cohorts_select(const sh_cohorts *c, sh_cohort_pooling pooling, uint32_t min_epochs, uint32_t min_samples,
+                               sh_cohort_group *out, uint32_t n)
+    bint sh_cohorts_match(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key key)
+    size_t sh_cohorts_memory(const sh_cohorts *c)
+    bint sh_cohorts_valid(const sh_cohorts *c)
 
 
 cdef extern from "spanheap/heap_snapshot.h" nogil:
@@ -296,10 +359,91 @@ cdef extern from "spanheap/span_log.h" nogil:
     bint sh_span_log_valid(sh_span_log *log, int64_t now_ns)
 
 
+cdef extern from "spanheap/recorder.h" nogil:
+    enum: SH_RECORDER_TEXT
+    ctypedef struct sh_recorder_identity:
+        uint8_t boot_id[16]
+        uint64_t pid, pid_namespace, process_start
+        int64_t realtime_ns, monotonic_ns
+        char program[64]
+        char service[64]
+        char python[64]
+        char spanheap[64]
+    ctypedef struct sh_recorder_point:
+        int64_t realtime_ns
+        uint64_t resident_bytes, used_bytes, limit_bytes
+        double live_bytes
+        uint32_t active_spans, samples
+    ctypedef struct sh_recorder_options:
+        sh_ring_options ring
+        uint32_t active_capacity, name_capacity, name_bytes, stack_capacity
+        double sample_interval
+        int64_t tick_ns
+    ctypedef struct sh_top_buffer:
+        double live_bytes
+        uint64_t live_samples
+    ctypedef struct sh_top_sites:
+        sh_top_buffer *buffers
+        uint32_t largest[64]
+        uint32_t largest_count
+    ctypedef struct sh_recorder:
+        sh_recorder_options options
+        bint attached
+        uint64_t points
+        size_t bytes
+        sh_name_log names
+        sh_active_slots active
+        sh_top_sites top
+    ctypedef enum sh_end_kind:
+        SH_END_CLEAN
+        SH_END_EXCEPTION
+        SH_END_SIGNAL
+        SH_END_REPORTED
+    size_t sh_recorder_bytes(const sh_recorder_options *options)
+    bint sh_recorder_init(sh_recorder *r, const sh_recorder_options *options)
+    void sh_recorder_fini(sh_recorder *r)
+    int sh_recorder_attach(sh_recorder *r, int fd, const sh_recorder_identity *identity)
+    bint sh_recorder_detach(sh_recorder *r)
+    void *sh_recorder_ring_memory(const sh_recorder *r)
+    void sh_recorder_add_point(sh_recorder *r, const sh_recorder_point *point)
+    void sh_recorder_end(sh_recorder *r, sh_end_kind kind, int32_t code, const char *text, size_t length)
+    bint sh_recorder_valid(const sh_recorder *r)
+    void sh_active_slots_clear(sh_active_slots *a)
+    void sh_span_table_set_slots(sh_span_table *t, sh_active_slots *slots)
+    void sh_top_sites_write(sh_top_sites *t, sh_profile *p, int64_t realtime_ns)
+    const sh_top_buffer *sh_top_sites_last(const sh_top_buffer *buffers)
+
+
+cdef extern from "spanheap/fatal_signals.h" nogil:
+    void sh_fatal_signals_install(sh_recorder *r)
+    void sh_fatal_signals_remove()
+
+
+cdef extern from "spanheap/pprof_writer.h" nogil:
+    ctypedef struct sh_pprof_writer:
+        int error
+    enum: SH_PPROF_MAX_FRAMES
+    size_t sh_pprof_workspace_bytes()
+    void sh_pprof_init(sh_pprof_writer *w, void *workspace, int fd, int level)
+    int sh_pprof_finish(sh_pprof_writer *w)
+    uint32_t sh_pprof_string(sh_pprof_writer *w, const char *data, size_t length)
+    void sh_pprof_sample_type(sh_pprof_writer *w, uint32_t type, uint32_t unit)
+    void sh_pprof_default_sample_type(sh_pprof_writer *w, uint32_t type)
+    void sh_pprof_period(sh_pprof_writer *w, uint32_t type, uint32_t unit, int64_t period)
+    void sh_pprof_time(sh_pprof_writer *w, int64_t time_ns, int64_t duration_ns)
+    void sh_pprof_comment(sh_pprof_writer *w, uint32_t comment)
+    void sh_pprof_function(sh_pprof_writer *w, uint32_t id, uint32_t name, uint32_t filename, uint32_t first_line)
+    void sh_pprof_location(sh_pprof_writer *w, uint32_t id, uint32_t mapping_id, uint32_t function_id, uint32_t line)
+    void sh_pprof_sample_begin(sh_pprof_writer *w, const uint32_t *location_ids, size_t depth, const int64_t *values, size_t count)
+    void sh_pprof_label_string(sh_pprof_writer *w, uint32_t key, uint32_t value)
+    void sh_pprof_sample_end(sh_pprof_writer *w)
+
+
 cdef extern from "spanheap/platform.h" nogil:
     int64_t sh_clock_ns(int id)
     enum: CLOCK_REALTIME_COARSE   # of time.h
     void *sh_pages_map(size_t bytes)
+    void sh_pages_unmap(void *p, size_t bytes)
 
 
 cdef extern from "python_compat.h":
@@ -368,6 +512,7 @@ cdef extern from "context.h":
 
 cdef extern from "symbols.h":
     uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames)
+    bint sh_symbols_resolve_stacks_with_gil(sh_profile *p, const uint32_t *ids, uint32_t n)
     uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, object text)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `spanheap demo`, `spanheap audit`, `spanheap --version`.
+"""The command line: `spanheap demo`, `spanheap audit`, `spanheap recover`, `spanheap --version`.
 
 Exit status: 0 success; 1 the command failed or, for `demo`, did not find what it should; 2 wrong usage;
 130 interrupted. Of `audit`: see spanheap/audit/command.py.
@@ -48,6 +48,18 @@ def build_parser() -> argparse.ArgumentParser:
                       help="folder for the service, dumps and logs (default: ./spanheap-demo)")
     demo.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write the results to FILE")
     demo.set_defaults(run=run_demo)
+
+    recover = commands.add_parser(
+        "recover", help="what a process was doing when it died, from its flight recorder",
+        description="Prints what is in the file of a flight recorder (spanheap.profile(recorder=FILE)): when and how the "
+                    "process ended as far as that can be known, its memory, its active spans, and what the memory was "
+                    "allocated for. Also of a process that is running.")
+    recover.add_argument("file", type=pathlib.Path, metavar="FILE",
+                         help="the recorder file; FILE.1 is that of the process before")
+    recover.add_argument("--json", action="store_true", help="print everything as JSON")
+    recover.add_argument("--pprof", type=pathlib.Path, metavar="OUT",
+                         help="also write the live memory to OUT, for `go tool pprof`")
+    recover.set_defaults(run=run_recover)
     audit.add_parser(commands)
     return parser
 
@@ -72,3 +84,14 @@ def run_demo(options: argparse.Namespace) -> int:
         print(f"spanheap demo: error: {error}", file=sys.stderr)
         return 1
     return 0 if found else 1
+
+
+def run_recover(options: argparse.Namespace) -> int:
+    from spanheap.errors import SpanheapError
+    from spanheap.recorder.command import recover
+
+    try:
+        return recover(options.file, as_json=options.json, pprof_path=options.pprof)
+    except SpanheapError as error:
+        print(f"spanheap recover: error: {error}", file=sys.stderr)
+        return 1

@@ -17,3 +17,7 @@ class DumpError(SpanheapError):
 
 class CorruptFile(DumpError):
     """A file was read, but is not what it should be; the message names path, place and fault."""
+
+
+class RecorderError(SpanheapError):
+    """A recorder file could not be made or read; the message names the path, the reason and the way out."""

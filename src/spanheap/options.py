@@ -38,7 +38,7 @@ class Options:
     tick: float | None = 1.0
     detect: LeakPolicy | None = field(default_factory=LeakPolicy)
     dumps: DumpPolicy | None = field(default_factory=DumpPolicy)
-    recorder: None = None
+    recorder: str | os.PathLike[str] | None = None
     pause_budget_ms: float = 50
     label_metrics: Sequence[str] = ()
     propagate_to_threads: bool = False
@@ -68,6 +68,10 @@ class Options:
             if provider is not None and not callable(getattr(provider, method, None)):
                 raise TypeError(f"{name} must be None or have {method}(), which {provider!r} has not")
         if self.recorder is not None:
-            raise ValueError(f"recorder must be None: this version has no flight recorder (got {self.recorder!r})")
+            if not isinstance(self.recorder, (str, os.PathLike)):
+                raise TypeError(f"recorder must be None or the path of a file, not {self.recorder!r}")
+            path = os.fsdecode(self.recorder)
+            if not path or path.endswith("/") or "\0" in path:
+                raise ValueError(f"recorder must be None or the path of a file, not {self.recorder!r}")
         seed = self.seed if self.seed is not None else int.from_bytes(os.urandom(8), "little")
         return replace(self, seed=seed, label_metrics=tuple(self.label_metrics))

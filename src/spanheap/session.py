@@ -8,6 +8,7 @@ import functools
 import gc
 import logging
 import os
+import sys
 import threading
 import time
 import warnings
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
 
 from spanheap import _core, process
 from spanheap.detection.policy import LeakPolicy
+from spanheap.detection.verdict import LeakVerdict
+from spanheap.detection.watch import LeakWatch
 from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from spanheap.audit.audit import Audit
+    from spanheap.recorder.predecessor import PredecessorDeath
+    from spanheap.recorder.writer import FlightRecorder
     from spanheap.retention.holders import Holder
 
 logger = logging.getLogger("spanheap")
@@ -55,10 +60,22 @@ class Session:
         self._dump_lock = threading.Lock()
         self._ticker = Ticker(options.tick) if options.tick is not None else None
         self._ticks = 0
+        self._now = 0.0   # of the last tick
         self._longest_tick_s = 0.0
         self._attached = False
         self._ticking = False
-        self.spans = SpanStore(options.span_capacity, options.span_ttl)
+        self._recorder: FlightRecorder | None = None
+        self._recorder_errors = 0
+        self._exception_before = id(_uncaught())   # not a reference: it has frames, and they have everything
+        if options.recorder is not None:
+            from spanheap.recorder.writer import FlightRecorder
+
+            self._recorder = FlightRecorder(
+                os.fsdecode(options.recorder), span_capacity=options.span_capacity, span_ttl=options.span_ttl,
+                sample_interval=options.sample_interval, tick=options.tick)
+        self.spans = SpanStore(
+            options.span_capacity, options.span_ttl, None if self._recorder is None else self._recorder.memory)
+        self._leaks = LeakWatch(options.detect, self.spans, options.pause_budget_ms) if options.detect is not None else None
 
     # ------------------------------------------------------------ life
 
@@ -74,6 +91,8 @@ class Session:
             raise SpanheapError(f"spanheap cannot start: {problem}")
         self._running = True
         try:
+            if self._leaks is not None:
+                self._leaks.start()
             attribution.bind()
             _core.set_adopt(providers.adopt)
             if o.propagate_to_threads:
@@ -82,10 +101,22 @@ class Session:
                 propagation.install()
             self._attached = providers.attach(o.tracer_provider)
             gauges.attach(o.meter_provider, o.label_metrics)
+            self._open_recorder()
             self._ensure_ticking()
         except BaseException:
             self.shutdown()   # nothing may stay on that nobody can stop
             raise
+
+    def _open_recorder(self) -> None:
+        """The service comes first: where nothing can be recorded, it runs without, and the log says why."""
+        if self._recorder is None:
+            return
+        try:
+            service = providers.resource_attributes(self._options.tracer_provider).get("service.name", "")
+            self._recorder.open(self.spans._log, str(service or os.environ.get("OTEL_SERVICE_NAME", "")))
+        except Exception as error:
+            self._recorder_errors += 1
+            logger.warning("spanheap: %s", error)
 
     def _ensure_ticking(self) -> None:
         if self._ticker is None or self._ticking or not self._running:
@@ -98,14 +129,25 @@ class Session:
 
     def shutdown(self) -> None:
         """Stop. Safe to call twice, and with samples live: their blocks go on as ordinary blocks."""
+        self._shutdown(None)
+
+    def _shutdown(self, exception: type[BaseException] | None) -> None:
+        """exception: what ends the session, where nobody wanted it to end."""
         global _current
         with _lock:
             if not self._running:
                 return
             if self._ticker is not None:
                 self._ticker.stop()
+            if self._recorder is not None:
+                try:
+                    self._recorder.close(exception)
+                except Exception:
+                    logger.exception("spanheap: the flight recorder could not be closed")
             with self._dump_lock:   # a dump that is being written reads the tables
                 _core.stop()
+                if self._leaks is not None:
+                    self._leaks.stop()
             self.spans._close()
             _core.set_wake_up(None)
             if self._options.propagate_to_threads:
@@ -119,7 +161,7 @@ class Session:
     def force_flush(self) -> bool:
         """Bring the figures up to date now instead of at the next tick."""
         self._require_running()
-        self.tick(time.time())
+        self.tick(time.time() if self._ticker is not None else self._now)
         return True
 
     def tick(self, now: float) -> None:
@@ -133,7 +175,14 @@ class Session:
             _core.name_threads([(t.ident, t.name) for t in threading.enumerate() if t.ident is not None])
         if not self._attached:
             self._attached = providers.attach(self._options.tracer_provider)
+        self._now = now
         watch.tick(now)
+        if self._leaks is not None:
+            self._leaks.tick(now)
+        if self._recorder is not None:
+            if self._recorder.is_orphaned:   # not where the child makes its first span: that is the service's time
+                self._open_recorder()
+            self._recorder.write()
         self._ticks += 1
         self._longest_tick_s = max(self._longest_tick_s, time.perf_counter() - start)
 
@@ -178,6 +227,13 @@ class Session:
             lines = description.lines(capture, resource, reason, _core.hook_mode())
             return writer.write(capture, target, lines, time.monotonic() - self._started)
 
+    def leaks(self) -> list[LeakVerdict]:
+        """What grows and is not given back, as of the last tick: most growth first, suspicions (`growing`) last.
+
+        Empty with detect=None. A verdict is withdrawn some time after its growth has ended. Each is logged once.
+        """
+        return self._leaks.verdicts() if self._leaks is not None else []
+
     def audit(self, *, interval: float | None = 10.0, budget_ms: float = 250, min_growth: int = 64) -> Audit:
         """Which caches keep ended spans, or grow without bound: a context manager around the work of a service.
 
@@ -218,8 +274,18 @@ class Session:
             longest_tick_s=self._longest_tick_s,
             processor_errors=providers.processor_errors(),
             tick_errors=ticker.errors if ticker else 0,
+            detector_errors=self._leaks.errors if self._leaks is not None else 0,
+            pauses=self._leaks.pauses.pauses if self._leaks is not None else 0,
+            paused_s=self._leaks.pauses.spent_ms / 1e3 if self._leaks is not None else 0.0,
+            recorder=self._recorder.path if self._recorder else "",
+            recorder_errors=self._recorder_errors,
             **self.spans._counters(),
         )
+
+    @property
+    def predecessor_deaths(self) -> list[PredecessorDeath]:
+        """How earlier processes of the same recorder path ended, if not cleanly; found when this session started."""
+        return [] if self._recorder is None else list(self._recorder.deaths)
 
     def _name_threads(self) -> None:
         if _core.unnamed_threads()[0]:
@@ -245,7 +311,7 @@ def start(
     tick: float | None = 1.0,
     detect: LeakPolicy | None = LeakPolicy(),  # noqa: B008 - frozen
     dumps: DumpPolicy | None = DumpPolicy(),  # noqa: B008 - frozen
-    recorder: None = None,
+    recorder: str | os.PathLike[str] | None = None,
     pause_budget_ms: float = 50,
     label_metrics: Sequence[str] = (),
     propagate_to_threads: bool = False,
@@ -264,7 +330,9 @@ def start(
     tracer_provider, meter_provider: instead of the global ones. logger_provider: accepted, without effect in this
         version.
     tick: seconds between housekeeping ticks; None: no thread, the caller calls `Session.tick(now)`.
-    detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there. recorder: None in this version.
+    detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there.
+    recorder: the file that says after a death of the process what it was doing (`spanheap recover FILE`); `{pid}` is filled
+        in. What is at the path from an earlier process is kept as PATH.1, and its death reported.
     pause_budget_ms: bound of automatic pauses; there are none in this version.
     label_metrics: keys of `spanheap.labels()` that metrics tell memory apart by.
     propagate_to_threads: while the session runs, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start`
@@ -299,11 +367,15 @@ def current() -> Session | None:
 def _profile(*args: Any, **options: Any) -> Iterator[Session]:
     before = _current
     session = start(*args, **options)
+    exception: type[BaseException] | None = None
     try:
         yield session
+    except Exception as error:
+        exception = type(error)
+        raise
     finally:
         if session is not before:   # an inner block ends without stopping the outer one's session
-            session.shutdown()
+            session._shutdown(exception)
 
 
 _P = ParamSpec("_P")
@@ -331,14 +403,23 @@ def _after_fork_in_child() -> None:
     if session is not None and session._running:
         session._dump_lock = threading.Lock()
         session._ticking = False
+        if session._recorder is not None:
+            session._recorder.forked()
         if session._ticker is not None:
             session._ticker.forget()
         _core.set_wake_up(session._ensure_ticking)
 
 
+def _uncaught() -> BaseException | None:
+    """The exception that was printed last because nobody caught it."""
+    return getattr(sys, "last_value", None)
+
+
 def _at_exit() -> None:
-    if _current is not None:
-        _current.shutdown()
+    session = _current
+    if session is not None:
+        exception = _uncaught()
+        session._shutdown(None if exception is None or id(exception) == session._exception_before else type(exception))
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -63,8 +63,16 @@ class Stats:
     """Sets of labels in use."""
     labels_overflowed: int
     """Pairs that found no room: the value became "<other>", or the key was left out."""
+    groups: int
+    """Application frames by endpoint that the leak detector follows."""
+    groups_overflowed: int
+    """Samples that found no group at one of its looks: they are followed as "<other>"."""
     hook_lost: int
     """Times another tool took the hook out of the allocators; samples of before were forgotten."""
+    recorder: str
+    """The file of the flight recorder; "": nothing is recorded."""
+    recorder_errors: int
+    """Times the flight recorder could not be opened: the log says why."""
     memory_bytes: int
     """The native tables, as far as they are in use."""
     cpu_s: float
@@ -73,6 +81,11 @@ class Stats:
     longest_tick_s: float
     processor_errors: int
     tick_errors: int
+    detector_errors: int
+    pauses: int
+    """Walks over the heap that the leak detector has made on its own."""
+    paused_s: float
+    """What they took together."""
 
     @classmethod
     def of(cls, counters: dict[str, Any], **rest: Any) -> Stats:

@@ -63,10 +63,11 @@ def test_inherited_blocks_stay_accounted_and_the_parent_is_untouched(script: Scr
                 assert spanheap._core.valid()
                 return inherited, less, live("make")
             inherited, less, more = in_child(child)
-            assert abs(inherited - before) < 1, (inherited, before)   # a sum, in another order
+            # A header that make() gave back to a free list of the interpreter's may be used again, or not, around a fork.
+            assert abs(inherited - before) < 200, (inherited, before)
             assert abs(less - before / 2) < 10_000, (less, before)
             assert abs(more - less - 3_000_000) < 100_000, (more, less)
-            assert abs(live("make") - before) < 1, (live("make"), before)
+            assert abs(live("make") - before) < 200, (live("make"), before)
             assert spanheap._core.valid() and session.stats().tick_errors == 0
     """)
 

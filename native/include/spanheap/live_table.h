@@ -29,6 +29,7 @@ typedef struct {
     uint32_t stack, span, thread, labels;
     uint32_t serial;       /* tells this use of the entry from the next */
     uint32_t born_s;       /* monotonic seconds */
+    uint32_t clock_s;      /* what the session's clock said at the last tick before: births in the time that ticks are given */
     uint32_t state;        /* sh_sample_state */
 } sh_sample;
 

@@ -22,6 +22,9 @@
 #include "spanheap/thread_table.h"
 #include "spanheap/totals_table.h"
 
+/* A large service has some 10,000 lines that allocate, in some thousand functions and files; names take about 40 bytes. */
+enum { SH_PROFILE_STRINGS = 16384, SH_PROFILE_STRING_BYTES = 1 << 20, SH_PROFILE_MAX_STACKS = 65536 };
+
 typedef struct {
     double interval;       /* mean bytes between samples, R */
     uint32_t max_samples;  /* live at the same time */
@@ -49,6 +52,7 @@ typedef struct {
     double interval;       /* in force now: options.interval * 2^k */
     sh_rng rng;            /* for thinning */
     uint32_t ticks;
+    uint32_t clock_s;      /* the session's clock at the last tick, seconds since its start */
     int64_t calm_since_s;  /* when the live table was last seen a quarter full */
 } sh_profile;
 

@@ -1,8 +1,8 @@
 /* What is known of the spans that have ended: a ring of the last ones, and counts by name of all.
  *
- * The ring lives in pages of its own or in memory that the caller gives, such as a part of a file. The counts always have
- * pages of their own; both are empty in the child of a fork, which is told by sh_span_log_forked and leaves memory that was
- * given to its parent.
+ * The ring lives in pages of its own or in memory that the caller gives, such as that of a recorder. The counts always have
+ * pages of their own. Both are empty in the child of a fork, which is told by sh_span_log_forked; who gives memory sees to
+ * it that the child finds zeros there which are its own (recorder.h does).
  *
  * Invariant: the sum of `ended` over all rows = produced of the ring, at rest. Rows are bounded: further names are counted
  * under "<other>", and how often in names_overflowed.

@@ -23,6 +23,7 @@
 #ifndef SPANHEAP_SPAN_TABLE_H
 #define SPANHEAP_SPAN_TABLE_H
 
+#include "spanheap/active_slots.h"
 #include "spanheap/platform.h"
 
 enum {
@@ -40,7 +41,10 @@ typedef struct {
     uint32_t name;         /* string id; the final one once ended */
     uint32_t root;         /* slot of the local root */
     uint32_t refs;
-    uint32_t next;         /* free list */
+    union {
+        uint32_t next;     /* not in use: the free list */
+        uint32_t place;    /* active: among the active slots; 0: none */
+    };
     bool active, provisional;
     bool sampled;          /* its trace is exported */
     uint32_t serial;       /* of its start, modulo 2^32 */
@@ -67,6 +71,7 @@ typedef struct {
     uint64_t inherited;    /* starts before the fork that made this process; 0: none */
     uint32_t active_inherited;
     uint64_t started, ended, untracked, replaced, settled, unmet;
+    sh_active_slots *slots;   /* every active span is entered there as well; NULL: nowhere */
 } sh_span_table;
 
 typedef struct {
@@ -127,6 +132,9 @@ static inline uint32_t sh_span_table_listed(const sh_span_table *t) { return t->
 
 /* The n active spans that started first, oldest first, as slots. Returns how many there are (<= n). */
 uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t n);
+
+/* Enters the spans that are active, and from now on those that start; NULL: no more. What was entered elsewhere stays there. */
+void sh_span_table_set_slots(sh_span_table *t, sh_active_slots *slots);
 
 size_t sh_span_table_memory(const sh_span_table *t);
 bool sh_span_table_valid(const sh_span_table *t);

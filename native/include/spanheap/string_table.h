@@ -9,6 +9,7 @@
 #ifndef SPANHEAP_STRING_TABLE_H
 #define SPANHEAP_STRING_TABLE_H
 
+#include "spanheap/name_log.h"
 #include "spanheap/platform.h"
 
 enum { SH_STRING_EMPTY = 0, SH_STRING_OTHER = 1, SH_STRING_MAX_BYTES = 1024 };
@@ -21,6 +22,7 @@ typedef struct {
     _Atomic uint32_t count;
     unsigned index_bits;
     uint64_t overflowed;
+    sh_name_log *log;      /* every string is entered there as well; NULL: nowhere */
 } sh_string_table;
 
 typedef struct { const char *data; uint32_t length; } sh_string;
@@ -29,6 +31,8 @@ bool sh_string_table_init(sh_string_table *t, uint32_t capacity, uint32_t max_by
 void sh_string_table_fini(sh_string_table *t);
 /* Longer strings are cut at SH_STRING_MAX_BYTES (at a UTF-8 boundary). */
 uint32_t sh_string_table_intern(sh_string_table *t, const char *data, size_t length);
+/* Enters the strings that there are, and from now on every new one; NULL: no more. */
+void sh_string_table_set_log(sh_string_table *t, sh_name_log *log);
 sh_string sh_string_table_get(const sh_string_table *t, uint32_t id);
 size_t sh_string_table_memory(const sh_string_table *t);
 bool sh_string_table_valid(const sh_string_table *t);

@@ -52,10 +52,9 @@ def raw_namespace(cls: type) -> Any:
     return _type_dict.__get__(cls)
 
 
-def is_a(o: object, cls: type | tuple[type, ...]) -> bool:
-    """isinstance() by the type alone: `__class__` may be a property."""
-    classes = cls if isinstance(cls, tuple) else (cls,)
-    return any(base is c for base in mro(type(o)) for c in classes)
+def is_a(o: object, cls: Any) -> bool:
+    """isinstance() by the type alone: `__class__` may be a property. `cls`: of plain metaclass, whose check is C's own."""
+    return issubclass(type(o), cls)
 
 
 def type_name(cls: type) -> str:

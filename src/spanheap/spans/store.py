@@ -69,8 +69,9 @@ class SpanStore:
     In the child of a fork it is empty.
     """
 
-    def __init__(self, capacity: int, ttl: float) -> None:
-        self._log = _core.SpanLog(capacity, ttl)
+    def __init__(self, capacity: int, ttl: float, recorder: _core.Recorder | None = None) -> None:
+        memory = 0 if recorder is None else recorder.ring_memory
+        self._log = _core.SpanLog(capacity, ttl, memory, recorder)
         self._is_open = False
 
     def _open(self) -> None:

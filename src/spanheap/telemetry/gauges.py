@@ -56,6 +56,16 @@ def _cpu_s() -> float:
     return session.stats().cpu_s if session else 0.0
 
 
+def _predecessor_deaths() -> Iterable[tuple[float, dict[str, str]]]:
+    from spanheap.session import current
+
+    session = current()
+    by_kind: dict[str, int] = {}
+    for death in session.predecessor_deaths if session else []:
+        by_kind[death.kind] = by_kind.get(death.kind, 0) + 1
+    return [(count, {"spanheap.death.kind": kind}) for kind, count in by_kind.items()] or [(0, {})]
+
+
 def _records_by_state() -> Iterable[tuple[float, dict[str, str]]]:
     from spanheap.session import current
 
@@ -187,6 +197,10 @@ def attach(provider: Any | None, label_metrics: Sequence[str] = ()) -> None:
     )
     meter.create_observable_gauge(
         "spanheap.profiler.memory", one(lambda: _core.counters()["memory_bytes"]), "By", "spanheap's own tables."
+    )
+    meter.create_observable_counter(
+        "spanheap.recorder.predecessor_deaths", callback(_predecessor_deaths), "{death}",
+        "Earlier processes of the same recorder path that did not end cleanly, found at start.",
     )
     meter.create_observable_counter(
         "spanheap.profiler.cpu.time", one(_cpu_s), "s", "CPU time of taking samples and of the tick thread."

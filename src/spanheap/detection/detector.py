@@ -1,0 +1,268 @@
+"""From aggregates to verdicts. Pure: no clock, no I/O, nothing but what `observe` and `answer` are given.
+
+    Aggregate ──trend.find──► candidate ──long enough──► question: who holds it? ──answer──► leak | growing | nothing
+
+A candidate is a group of samples that grows steadily (trend.py). Whether that is a leak depends on what holds it
+(evidence.py), and each kind of holder has its time: what nothing takes from is judged after `patience`, or at once when
+much has been lost; a cache that may yet fill up is only ever `growing`, and that after `bound_unknown_after`.
+
+Bounds: MAX_CASES candidates at a time; the least material give way. A case lives while its trend is found, and a while
+longer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from spanheap.detection import trend as trends
+from spanheap.detection.evidence import Bound, Evidence
+from spanheap.detection.filling import Filling
+from spanheap.detection.policy import LeakPolicy
+from spanheap.detection.series import Aggregate, Group, GroupKey
+from spanheap.detection.trend import Trend
+from spanheap.detection.verdict import Kind, LeakVerdict
+from spanheap.snapshot.usage import Site
+
+MAX_CASES = 64
+ASK_AFTER_S = 60.0          # of steady growth; a walk over the heap is not for every blip
+ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
+URGENT_WINDOW_S = 10.0
+FILLING_SHARE = 0.25        # of the window: how long the entries of a container are counted before they say anything
+FORGET_SHARE = 0.25         # of the window: how long a verdict outlives its trend
+FORGET_S = 30.0
+POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has so much of its growth
+
+# Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
+LEAK_AFTER = {Bound.NONE: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0}
+GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
+OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic is not known, and its site often not its own
+URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
+# What its holder proves; times what the samples do.
+CERTAINTY = {
+    Bound.NONE: 0.98, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
+}
+
+
+class Question(NamedTuple):
+    """Who holds the survivors of this group that were born in this time?"""
+
+    key: GroupKey
+    since: float
+    until: float
+    urgent: bool
+
+
+class Description(NamedTuple):
+    """What a group is called, from the samples of this time; see Detector.describe."""
+
+    site: Site | None
+    span_name: str | None
+    root_name: str | None
+    trace_ids: list[str]
+
+
+@dataclasses.dataclass
+class Case:
+    """A candidate that is followed."""
+
+    key: GroupKey
+    trend: Trend
+    seen_at: float
+    evidence: Evidence | None = None
+    asked_window_s: float = 0.0
+    verdict: LeakVerdict | None = None
+    said_at: float = math.inf
+
+    def expires_at(self) -> float:
+        return self.seen_at + max(FORGET_S, FORGET_SHARE * self.trend.window_s)
+
+
+class Detector:
+    """Fed with one Aggregate after the other, of rising times."""
+
+    def __init__(self, policy: LeakPolicy, describe: Callable[[GroupKey, float, float], Description]) -> None:
+        """describe: names the site, span, endpoint and traces of the survivors of a group born between two times."""
+        self.policy = policy
+        self._describe = describe
+        self._cases: dict[GroupKey, Case] = {}
+        self._fillings: dict[str, Filling] = {}   # by container
+        self.crowded_out = 0   # cases given up for want of room
+
+    # ------------------------------------------------------------ observation
+
+    def observe(self, aggregate: Aggregate, now: float, memory_left: float | None = None) -> list[LeakVerdict]:
+        """The verdicts that hold now, most growth first. memory_left: bytes until the limit, None: there is none."""
+        self._count_entries(aggregate)
+        for key, trend in self._candidates(aggregate):
+            case = self._cases.get(key)
+            if case is None:
+                self._cases[key] = Case(key, trend, now)
+            else:
+                case.trend, case.seen_at = trend, now
+        for case in self._cases.values():
+            if case.seen_at < now and self._goes_on(case):
+                case.seen_at = now
+        self._cases = {key: case for key, case in self._cases.items() if now <= case.expires_at()}
+        while len(self._cases) > MAX_CASES:
+            least = min(self._cases.values(), key=lambda case: (case.verdict is not None, case.trend.bytes_per_s))
+            del self._cases[least.key]
+            self.crowded_out += 1
+        for case in self._cases.values():
+            self._judge(case, aggregate, memory_left)
+        verdicts = [case.verdict for case in self._distinct() if case.verdict is not None]
+        return sorted(verdicts, key=lambda v: (v.kind != "leak", -v.growth_bytes_per_s))
+
+    def questions(self, memory_left: float | None = None) -> Iterator[Question]:
+        """What the detector would like to know, most material first.
+
+        Each is put once, and again when the growth has lasted twice as long.
+        """
+        for case in sorted(self._cases.values(), key=lambda case: -case.trend.grown_bytes):
+            trend, urgent = case.trend, self._is_urgent(case.trend, memory_left)
+            if trend.window_s < (URGENT_WINDOW_S if urgent else min(ASK_AFTER_S, self.policy.patience)):
+                continue
+            if case.verdict is not None and case.verdict.kind == "leak":
+                continue
+            if case.evidence is None or trend.window_s >= ASK_AGAIN * case.asked_window_s:
+                yield Question(case.key, trend.since, trend.since + trend.window_s * (1 - trends.MATURE_SHARE), urgent)
+
+    def answer(self, key: GroupKey, evidence: Evidence) -> None:
+        """What was found out. Not to know counts as an answer: the question is put again when more is at stake."""
+        case = self._cases.get(key)
+        if case is not None:
+            case.asked_window_s = case.trend.window_s
+            if evidence.bound is not Bound.UNKNOWN or case.evidence is None:
+                case.evidence = evidence
+            if evidence.entries is not None and evidence.container not in self._fillings:
+                while len(self._fillings) >= MAX_CASES:   # the one followed longest has told what it can
+                    del self._fillings[next(iter(self._fillings))]
+                self._fillings[evidence.container] = Filling(evidence.entries, case.seen_at)
+
+    def _count_entries(self, aggregate: Aggregate) -> None:
+        traffic = aggregate.spans_ended[-1] or aggregate.starts[-1]
+        for container, filling in list(self._fillings.items()):
+            entries = filling.count()
+            if entries is None:
+                del self._fillings[container]
+            else:
+                filling.add(traffic, entries)
+
+    def _goes_on(self, case: Case) -> bool:
+        """A leak that was said, and whose container takes in as much as before: its samples may be too few to tell."""
+        filling = self._fillings.get(case.evidence.container) if case.evidence is not None else None
+        is_said = case.verdict is not None and case.verdict.kind == "leak"
+        return is_said and filling is not None and filling.rises() and not filling.slows_down()
+
+    def _fills_evenly(self, case: Case) -> bool | None:
+        """Of the container that holds it; None: that is not known yet. True where its entries cannot be counted."""
+        filling = self._fillings.get(case.evidence.container) if case.evidence is not None else None
+        if filling is None:
+            return True
+        if case.seen_at - filling.began_at < max(ASK_AFTER_S, FILLING_SHARE * case.trend.window_s):
+            return None
+        return not filling.slows_down()
+
+    # ------------------------------------------------------------ candidates
+
+    def _candidates(self, aggregate: Aggregate) -> Iterator[tuple[GroupKey, Trend]]:
+        found = dict(self._growing(aggregate.groups, aggregate))
+        yield from found.items()
+        pools = dict(self._growing(aggregate.by_site, aggregate))
+        pools = {key: trend for key, trend in pools.items() if not _explained(key, trend, found)}
+        yield from pools.items()
+        found |= pools
+        for key, trend in self._growing(aggregate.by_root, aggregate):
+            if not _explained(key, trend, found):
+                yield key, trend
+
+    def _growing(self, groups: Iterable[Group], aggregate: Aggregate) -> Iterator[tuple[GroupKey, Trend]]:
+        for group in groups:
+            trend = trends.find(group, aggregate)
+            if trend is not None and trend.bytes_per_s * 3600 >= self.policy.min_growth_per_hour:
+                yield group.key, trend
+
+    # ------------------------------------------------------------ judgement
+
+    def _judge(self, case: Case, aggregate: Aggregate, memory_left: float | None) -> None:
+        kind = self._kind(case, memory_left)
+        if kind is None:
+            if case.verdict is not None and case.verdict.kind == "growing":
+                case.verdict = None   # the holder turned out to be something else
+            return
+        said = case.verdict
+        if said is not None and said.kind == "leak":
+            kind = "leak"   # hard evidence does not soften; it is withdrawn when the growth ends
+        trend, evidence = case.trend, case.evidence or Evidence(Bound.UNKNOWN)
+        certainty = trend.certainty * (CERTAINTY.get(evidence.bound, 0.5) if kind == "leak" else 0.5)
+        rate = trend.bytes_per_s
+        figures: dict[str, Any] = {
+            "live_bytes": trend.grown_bytes, "growth_bytes_per_s": rate, "confidence": certainty,
+            "share_of_growth": _share(trend, aggregate),
+            "time_to_limit_s": memory_left / rate if memory_left is not None and rate > 0 else None,
+        }
+        if said is not None and said.kind == kind:   # the same verdict: who and where stay, the figures go on
+            case.verdict = dataclasses.replace(said, **figures)
+            return
+        what = self._describe(case.key, trend.since, trend.since + trend.window_s)
+        case.said_at = min(case.said_at, case.seen_at)
+        case.verdict = LeakVerdict(
+            kind=kind, site=what.site, span_name=what.span_name, root_name=what.root_name, trace_ids=what.trace_ids,
+            holder=evidence.holder, since=trend.since, reason=evidence.detail or evidence.bound.value,
+            container=evidence.container, **figures,
+        )
+
+    def _kind(self, case: Case, memory_left: float | None) -> Kind | None:
+        trend, policy = case.trend, self.policy
+        bound = case.evidence.bound if case.evidence is not None else Bound.UNKNOWN
+        if bound in LEAK_AFTER:
+            urgent = bound in URGENT_BOUNDS and self._is_urgent(trend, memory_left) and trend.window_s >= URGENT_WINDOW_S
+            patience = LEAK_AFTER[bound] * policy.patience * (1 if trend.in_span else OUTSIDE_SPANS)
+            said = case.verdict is not None and case.verdict.kind == "leak"
+            evenly = self._fills_evenly(case)
+            if said or urgent or (trend.window_s >= patience and evenly):
+                return "leak"
+            if not evenly:
+                return None
+        is_long = trend.window_s >= policy.bound_unknown_after and trend.samples >= GROWING_SAMPLES
+        return "growing" if is_long and bound is not Bound.TRANSIENT else None
+
+    def _is_urgent(self, trend: Trend, memory_left: float | None) -> bool:
+        soon = memory_left is not None and trend.bytes_per_s * self.policy.urgent_within > memory_left
+        return trend.grown_bytes >= self.policy.urgent_bytes or soon
+
+    def _distinct(self) -> Iterator[Case]:
+        """Cases that tell of one thing, what one container holds, are one."""
+        said: set[tuple[str, str]] = set()
+        for case in sorted(self._cases.values(), key=_precedence):
+            container = case.evidence.container if case.evidence is not None else ""
+            if case.verdict is None:
+                continue
+            if container and (case.verdict.kind, container) in said:
+                continue
+            said.add((case.verdict.kind, container))
+            yield case
+
+
+def _precedence(case: Case) -> tuple[float, bool, bool, float]:
+    """Who speaks for cases that are one: who spoke first, then who is in a span, is one group, grew most."""
+    return (case.said_at, not case.trend.in_span, not (case.key.function and case.key.root_name), -case.trend.grown_bytes)
+
+
+def _explained(pool: GroupKey, trend: Trend, found: dict[GroupKey, Trend]) -> bool:
+    """A group or pool that has been found says it more exactly."""
+    return any(
+        other.grown_bytes >= POOL_EXPLAINED * trend.grown_bytes
+        and (key.root_name in (pool.root_name, 0) or not pool.root_name)
+        and (key[:2] in (pool[:2], (0, 0)) or not pool.function)
+        for key, other in found.items()
+    )
+
+
+def _share(trend: Trend, aggregate: Aggregate) -> float:
+    """Of the growth of the whole heap since the window began."""
+    i = max((i for i, start in enumerate(aggregate.starts) if start <= trend.since), default=0)
+    grown = aggregate.heap_bytes[-1] - aggregate.heap_bytes[i]
+    return min(1.0, trend.grown_bytes / grown) if grown > 0 else 1.0

@@ -1,0 +1,66 @@
+"""What a holder says about whether growth has a bound. Pure: of a path put into words, and what is known of its container.
+
+Growth alone cannot tell a leak from a cache that is not full yet. Who holds the objects can: a container that nothing takes
+from (eviction.py) has no bound.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+
+class Bound(enum.Enum):
+    """What ends the growth."""
+
+    NONE = "nothing takes from the container"
+    RELEASE = "entries are taken out one by one, by whoever put them in"
+    EVICTION = "the container has an eviction"
+    TRANSIENT = "held by work that is under way"
+    C = "held by C code: references that no Python object has"
+    GARBAGE = "garbage that waits for the collector, which is switched off"
+    SPANS = "spans that have ended"
+    UNKNOWN = "the holder is not known"
+
+
+class Evidence(NamedTuple):
+    """The answer to a question of the detector's."""
+
+    bound: Bound
+    holder: str | None = None   # in words
+    detail: str = ""
+    container: str = ""         # the part of `holder` that grows, without its size: the same for all that it holds
+    entries: Callable[[], int | None] | None = None   # how many it has now; None: not known, or no more
+
+
+class Step(Protocol):
+    """One step of a holder's path: spanheap.retention.path.Step."""
+
+    @property
+    def owner(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def entries(self) -> int | None: ...
+
+
+FRAMES = frozenset(("variable", "the caller's variable", "frame", "exception being handled"))
+SUSPENDED = frozenset(("generator", "coroutine", "asynchronous generator"))
+WEAK_TYPES = frozenset(("WeakValueDictionary", "WeakSet", "WeakKeyDictionary"))
+
+
+def widest(path: Sequence[Step]) -> int | None:
+    """The step that grows: the container with most entries; None when no container has more than a few."""
+    sized = [(step.entries or 0, -i) for i, step in enumerate(path)]
+    entries, place = max(sized, default=(0, 0))
+    return -place if entries >= 4 else None
+
+
+def is_transient(path: Sequence[Step]) -> bool:
+    """Whether the path leads from running code to the objects, and not from anything that stays."""
+    return bool(path) and path[0].kind in FRAMES

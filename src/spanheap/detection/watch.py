@@ -1,0 +1,352 @@
+"""The detector at work in a session: what the tick does, who is asked for holders, what is logged.
+
+    tick(now) ──► clock of births ──every LOOK_EVERY_S──► cohorts ──► Detector ──► questions ──► holders, within a budget
+                                                     └──► kept spans, native growth, the percent rule
+
+Nothing here raises into the tick: what goes wrong is counted, and logged the first time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gc
+import logging
+import time
+from typing import Any
+
+from spanheap import _core, memory_limit, process
+from spanheap.detection import holding
+from spanheap.detection.detector import Description, Detector
+from spanheap.detection.evidence import Bound, Evidence
+from spanheap.detection.kept_spans import Kept, KeptKey, KeptSpans, Name
+from spanheap.detection.native import NativeGrowth, NativeTrend
+from spanheap.detection.pauses import PauseBudget
+from spanheap.detection.percent import PercentRule
+from spanheap.detection.policy import LeakPolicy
+from spanheap.detection.series import Aggregate, Group, GroupKey
+from spanheap.detection.verdict import LeakVerdict
+from spanheap.snapshot.application import file_origin
+from spanheap.snapshot.row import Frame
+from spanheap.snapshot.usage import Site
+
+logger = logging.getLogger("spanheap")
+
+LOOK_EVERY_S = 2.0
+LIMIT_EVERY_S = 60.0
+KEPT_MIN_BYTES = 64 * 1024     # below that nobody asks for names
+NAMES_AT_FIRST_S = 20.0        # by name at each look, after spans were first kept; then ever less often:
+NAMES_EVERY = 0.1              # of the time since then
+NAMES_AT_MOST_S = 15.0
+FILES_PER_LOOK = 256           # names to classify: 5 us each
+SAMPLES_DESCRIBED = 256
+SITES = 64
+SITE_WAIT_S = 120.0
+EXAMPLE_TRACES = 5
+
+
+class Clock:
+    """Seconds since the first tick, plus one; never back, however the times that ticks give jump."""
+
+    def __init__(self) -> None:
+        self._base: float | None = None
+        self.now = 0.0
+
+    def advance(self, now: float) -> float:
+        if self._base is None:
+            self._base = now - 1.0
+        elif now - self._base < self.now:   # the system's clock was set back
+            self._base = now - self.now
+        self.now = now - self._base
+        return self.now
+
+    def absolute(self, seconds: float) -> float:
+        """The time that ticks gave at that moment."""
+        return seconds + (self._base or 0.0)
+
+
+class LeakWatch:
+    """One a session, when its `detect` is not None."""
+
+    def __init__(self, policy: LeakPolicy, spans: Any, pause_budget_ms: float) -> None:
+        """spans: the session's SpanStore."""
+        self.policy = policy
+        self.errors = 0
+        self.longest_look_s = 0.0   # without walks
+        self._walking_s = 0.0       # in this look
+        self.pauses = PauseBudget(pause_budget_ms)
+        self._spans = spans
+        self._clock = Clock()
+        self._detector = Detector(policy, describe)
+        self._kept = KeptSpans()
+        self._native = NativeGrowth()
+        self._percent = PercentRule(policy.percent, policy.within) if policy.percent is not None else None
+        self._percent_said: LeakVerdict | None = None
+        self._verdicts: list[LeakVerdict] = []
+        self._logged: dict[tuple[object, ...], float] = {}
+        self._next_look = self._next_limit = self._next_names = self._names_since = 0.0
+        self._limits: list[memory_limit.Limit] = []
+        self._sites: dict[KeptKey, Site | None] = {}   # where spans of a name are made
+        self._collections = -1
+        self._collected_at = self._looked_at = -1.0
+        self._walked: set[object] = set()   # what has had a walk above the budget
+
+    def start(self) -> None:
+        if not _core.start_cohorts():
+            logger.warning("spanheap: no memory for the leak detector; profiling goes on without it")
+
+    def stop(self) -> None:
+        _core.stop_cohorts()
+
+    def verdicts(self) -> list[LeakVerdict]:
+        return list(self._verdicts)
+
+    # ------------------------------------------------------------ tick
+
+    def tick(self, now: float) -> None:
+        """One step. Raises nothing."""
+        try:
+            clock = self._clock.advance(now)
+            _core.set_clock(int(clock))   # before anything else: what is born from here on is of this tick
+            if clock < self._next_look:
+                return
+            self._next_look = clock + LOOK_EVERY_S
+            started = time.perf_counter()
+            self._walking_s = 0.0
+            self._look(clock)
+            self.longest_look_s = max(self.longest_look_s, time.perf_counter() - started - self._walking_s)
+        except Exception:
+            self.errors += 1
+            if self.errors == 1:
+                logger.exception("spanheap: the leak detector failed; profiling goes on")
+
+    def _look(self, clock: float) -> None:
+        for _ in range(FILES_PER_LOOK):
+            unknown = _core.unknown_file()
+            if unknown is None:
+                break
+            _core.set_file_origin(unknown[0], file_origin(unknown[1]))
+        memory = process.memory()
+        rss = memory.resident if memory else 0
+        collections = gc.get_stats()[2]["collections"]
+        if collections != self._collections:
+            self._collected_at, self._collections = self._looked_at, collections
+        aggregate = _core.look_at_cohorts(rss, self._collected_at)
+        if aggregate is None:
+            return
+        self._looked_at = clock
+        left = self._memory_left(clock, rss)
+        verdicts = self._detector.observe(aggregate, aggregate.starts[-1], left)
+        self._look_at_spans(clock)
+        self._ask(clock, left)
+        kept = [self._kept_verdict(name, aggregate, left) for name in self._kept.found() if self._has_site(name)]
+        self._verdicts = self._merged(kept, [self._in_time(v) for v in verdicts], self._native_verdicts(aggregate, left))
+        self._verdicts += self._percent_verdicts(aggregate, left)
+        self._log()
+
+    def _memory_left(self, clock: float, rss: int) -> float | None:
+        if self.policy.memory_limit is not None:
+            return max(0.0, self.policy.memory_limit - rss)
+        if clock >= self._next_limit:
+            self._next_limit = clock + LIMIT_EVERY_S
+            self._limits = memory_limit.find()
+        usage = memory_limit.tightest(self._limits)
+        return max(0.0, float(usage.limit.bytes - usage.bytes)) if usage is not None else None
+
+    # ------------------------------------------------------------ holders
+
+    def _ask(self, clock: float, left: float | None) -> None:
+        """At most one walk a look: that of kept spans, or of the most material question."""
+        if not self.policy.holders or not holding.available():
+            return
+        for key in self._kept.questions():
+            found = self._within_budget(key, clock, lambda ms, key=key: holding.of_spans(key.name, ms))
+            if found is not None:
+                self._kept.answer(key, found)
+            return
+        for question in self._detector.questions(left):
+            found = self._within_budget(
+                question.key, clock, lambda ms, q=question: holding.of_group(q.key, q.since, q.until, ms)
+            )
+            if found is not None:
+                self._detector.answer(question.key, self._collected(found, question.until))
+            return
+
+    def _within_budget(self, key: object, clock: float, walk: Any) -> Evidence | None:
+        predicted = holding.predicted_ms(_core.sums()[1])
+        first = key not in self._walked
+        if not self.pauses.allows(predicted, clock, first=first):
+            return None
+        if predicted > self.pauses.budget_ms:
+            if len(self._walked) >= 256:
+                self._walked.clear()
+            self._walked.add(key)
+        started = time.perf_counter()
+        found: holding.Found = walk(max(self.pauses.budget_ms, holding.MAX_WALK_MS if first else 0.0))
+        self.pauses.spend(found.pause_ms, clock)
+        self._walking_s += time.perf_counter() - started
+        return found.evidence
+
+    def _collected(self, evidence: Evidence, until: float) -> Evidence:
+        """Garbage is no leak while the collector runs: wait for it to have looked at what this is about."""
+        if evidence.bound is Bound.GARBAGE and (gc.isenabled() or self._collected_at > until):
+            return Evidence(Bound.UNKNOWN, evidence.holder, "garbage that the collector has not come to yet")
+        return evidence
+
+    # ------------------------------------------------------------ kept spans
+
+    def _look_at_spans(self, clock: float) -> None:
+        totals_of = getattr(self._spans, "retained_totals", None)
+        if totals_of is None or clock < self._next_names:
+            return
+        totals = totals_of()
+        rows: list[Kept] = []
+        if totals.retained_bytes >= KEPT_MIN_BYTES:
+            rows += _kept_rows(self._spans.retained())
+        if totals.unended_bytes >= KEPT_MIN_BYTES:
+            rows += [
+                Kept(KeptKey("unended_spans", r.name, r.root_name), r.spans, r.bytes, r.oldest_age_s, r.trace_ids)
+                for r in self._spans.unended()
+            ]
+        # By name is 20 ms of Python code for a full sample, less for the small one that there is at first.
+        self._names_since = self._names_since if rows else clock
+        kept_for = clock - self._names_since
+        rest = 0.0 if kept_for <= NAMES_AT_FIRST_S else min(NAMES_EVERY * kept_for, NAMES_AT_MOST_S)
+        self._next_names = clock + max(LOOK_EVERY_S, rest)
+        self._kept.observe(clock, rows)
+
+    def _has_site(self, name: Name) -> bool:
+        """A verdict waits for the first samples of its spans, which say where they are made; not for ever."""
+        site = self._sites.get(name.last.key)
+        if site is None:
+            site = self._sites[name.last.key] = _site_of_span(name.last.key.name)
+            if len(self._sites) > SITES:
+                self._sites.pop(next(iter(self._sites)))
+        return site is not None or name.at - name.since > SITE_WAIT_S
+
+    def _share(self, name: Name, aggregate: Aggregate) -> float:
+        """Of the growth of the heap since spans of this name were first seen kept."""
+        starts, heap = aggregate.starts, aggregate.heap_bytes
+        grown = heap[-1] - next((size for start, size in zip(starts, heap, strict=True) if start >= name.since), heap[-1])
+        return min(1.0, (name.last.bytes - name.first.bytes) / grown) if grown > 0 else 1.0
+
+    def _kept_verdict(self, name: Name, aggregate: Aggregate, left: float | None) -> LeakVerdict:
+        key, rate = name.last.key, name.bytes_per_s
+        said = next((v for v in self._verdicts if (v.kind, v.span_name, v.root_name) == key), None)
+        evidence = name.evidence or Evidence(Bound.UNKNOWN)
+        return LeakVerdict(
+            kind=key.kind, site=self._sites.get(key), span_name=key.name, root_name=key.root_name,
+            trace_ids=name.last.trace_ids[:EXAMPLE_TRACES], live_bytes=name.last.bytes, growth_bytes_per_s=rate,
+            share_of_growth=self._share(name, aggregate), confidence=0.99 if evidence.bound is Bound.SPANS else 0.9,
+            time_to_limit_s=left / rate if left is not None and rate > 0 else None, holder=evidence.holder,
+            since=said.since if said else self._clock.absolute(name.since), reason=evidence.detail or evidence.bound.value,
+            container=evidence.container,
+        )
+
+    # ------------------------------------------------------------ the others
+
+    def _native_verdicts(self, aggregate: Aggregate, left: float | None) -> list[LeakVerdict]:
+        trend: NativeTrend | None = self._native.observe(self._clock.now, aggregate.rss_bytes, aggregate.heap_bytes[-1])
+        if trend is None:
+            return []
+        return [LeakVerdict(
+            kind="native_growth", site=None, span_name=None, root_name=None, trace_ids=[], live_bytes=trend.grown_bytes,
+            growth_bytes_per_s=trend.bytes_per_s, share_of_growth=trend.share, confidence=0.8,
+            time_to_limit_s=left / trend.bytes_per_s if left is not None else None, holder=None,
+            since=self._clock.absolute(trend.since), reason="the process grows and its Python heap does not",
+        )]
+
+    def _percent_verdicts(self, aggregate: Aggregate, left: float | None) -> list[LeakVerdict]:
+        found = self._percent.observe(self._clock.now, aggregate.heap_bytes[-1]) if self._percent is not None else None
+        if found is None:
+            self._percent_said = None
+            return []
+        since, grown = found
+        rate = grown / max(self._clock.now - since, 1e-9)
+        said = self._percent_said
+        if said is None:
+            most = max(aggregate.groups, default=None, key=lambda group: _born_since(group, aggregate, since))
+            what = describe(most.key, since, self._clock.now) if most is not None else Description(None, None, None, [])
+            said = LeakVerdict(
+                kind="growing", site=what.site, span_name=what.span_name, root_name=what.root_name, trace_ids=what.trace_ids,
+                live_bytes=grown, growth_bytes_per_s=rate, share_of_growth=1.0, confidence=0.2, holder=None,
+                time_to_limit_s=left / rate if left is not None else None, since=self._clock.absolute(since),
+                reason=f"more than {self.policy.percent} % within {self.policy.within:.0f} s",
+            )
+        self._percent_said = said
+        return [said]
+
+    def _in_time(self, verdict: LeakVerdict) -> LeakVerdict:
+        return dataclasses.replace(verdict, since=self._clock.absolute(verdict.since))
+
+    @staticmethod
+    def _merged(kept: list[LeakVerdict], cases: list[LeakVerdict], native: list[LeakVerdict]) -> list[LeakVerdict]:
+        """Most material first. Memory of spans that are reported as kept is not reported again."""
+        containers = {v.container for v in kept if v.container}
+        spans = {(v.root_name, v.span_name) for v in kept}
+        others = [
+            v for v in cases
+            if v.container not in containers and ((v.root_name, v.span_name) not in spans or v.reason != Bound.SPANS.value)
+        ]
+        suspicions = ("growing", "native_growth")
+        return sorted([*kept, *others, *native], key=lambda v: (v.kind in suspicions, -v.growth_bytes_per_s))
+
+    def _log(self) -> None:
+        for verdict in self._verdicts:
+            key = (verdict.kind, verdict.root_name, verdict.span_name, verdict.application_frame, verdict.holder and 1)
+            if key not in self._logged:
+                if len(self._logged) >= 256:
+                    self._logged.clear()
+                self._logged[key] = verdict.since
+                logger.warning("spanheap: %s", verdict)
+
+
+def describe(key: GroupKey, since: float, until: float) -> Description:
+    """Names of a group, from its samples born between these times of the clock."""
+    samples = _core.group_samples(key, since, until, SAMPLES_DESCRIBED)
+    return _described(samples)
+
+
+def _described(samples: list[tuple[int, int, float, int, str, str, str]]) -> Description:
+    if not samples:
+        return Description(None, None, None, [])
+    sites: dict[tuple[Frame, ...], tuple[float, int]] = {}
+    spans: dict[str, float] = {}
+    roots: dict[str, float] = {}
+    for _, stack, size, _, span, root, _ in samples:
+        frames = _core.stack_frames(stack)
+        live, count = sites.get(frames, (0.0, 0))
+        sites[frames] = live + size, count + 1
+        spans[span] = spans.get(span, 0.0) + size
+        roots[root] = roots.get(root, 0.0) + size
+    names = sorted(spans, key=lambda name: -spans[name])
+    most = max(sites, key=lambda frames: sites[frames])
+    live, count = sites[most]
+    site = Site(
+        stack=list(most), span_names=names, live_bytes=live, live_objects=count, allocated_bytes=live,
+        allocated_objects=count, samples=count, variance=live * live / count,
+    )
+    traces = list(dict.fromkeys(trace for *_, trace in samples if trace))[:EXAMPLE_TRACES]
+    return Description(site, names[0], max(roots, key=lambda name: roots[name]), traces)
+
+
+def _site_of_span(name: str) -> Site | None:
+    """Where most live memory of the spans of this name was allocated."""
+    return _described(_core.span_samples(name, SAMPLES_DESCRIBED)).site
+
+
+def _born_since(group: Group, aggregate: Aggregate, since: float) -> float:
+    return sum(size for size, start in zip(group.live_bytes, aggregate.starts[:-1], strict=True) if start >= since)
+
+
+def _kept_rows(retained: list[Any]) -> list[Kept]:
+    """By name: a span and what its exporters were given are one."""
+    rows: dict[KeptKey, Kept] = {}
+    for r in retained:
+        key = KeptKey("retained_spans", r.name, r.root_name)
+        before = rows.get(key)
+        if before is None:
+            rows[key] = Kept(key, r.spans, r.bytes, r.oldest_age_s, r.trace_ids)
+        else:
+            oldest = max(before.oldest_age_s, r.oldest_age_s)
+            rows[key] = before._replace(spans=max(before.spans, r.spans), bytes=before.bytes + r.bytes, oldest_age_s=oldest)
+    return list(rows.values())

@@ -1,0 +1,145 @@
+"""Real leaks in real services, found in virtual time: tick=None, and each second a tick."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+import spanheap
+from spanheap import _core
+
+from . import _service
+
+provider = TracerProvider(shutdown_on_exit=False)
+tracer = provider.get_tracer("tests")
+
+
+@pytest.fixture(autouse=True)
+def clean() -> Iterator[None]:
+    """Let go of what the service has."""
+    yield
+    _service.forget()
+
+
+def serve(
+    session: spanheap.Session, request: Callable[[int], None], seconds: int, *, per_second: int = 4, begin: int = 1,
+) -> list[tuple[int, spanheap.LeakVerdict]]:
+    """Run that long; returns the verdicts with the second at which each kind was first said."""
+    said: dict[str, tuple[int, spanheap.LeakVerdict]] = {}
+    for second in range(begin, begin + seconds):
+        for n in range(per_second):
+            with tracer.start_as_current_span("GET /orders"):
+                request(second * per_second + n)
+        session.tick(float(second))
+        for verdict in session.leaks():
+            said.setdefault(verdict.kind, (second, verdict))
+    return list(said.values())
+
+
+def test_a_leak_is_found_and_told_in_full(caplog: pytest.LogCaptureFixture) -> None:
+    """Line, endpoint, holder, rate and traces; logged once."""
+    caplog.set_level(logging.WARNING, "spanheap")
+    with spanheap.profile(tick=None, seed=1, tracer_provider=provider) as session:
+        [(second, verdict)] = serve(session, _service.leak, 700)
+        assert second < 600
+        assert verdict.kind == "leak"
+        assert verdict.application_frame is not None and verdict.application_frame.function.endswith("leak")
+        assert (verdict.span_name, verdict.root_name) == ("GET /orders", "GET /orders")
+        assert verdict.holder is not None and "_service:kept (dict" in verdict.holder
+        assert verdict.growth_bytes_per_s == pytest.approx(80_000, rel=0.5)
+        assert verdict.trace_ids and all(len(trace) == 32 for trace in verdict.trace_ids)
+        assert 0.4 < verdict.confidence < 1 and verdict.since <= 300
+        assert session.leaks()[0].live_bytes > verdict.live_bytes   # the figures go on
+        assert len([r for r in caplog.records if "leak: " in r.getMessage()]) == 1
+        stats = session.stats()
+        assert stats.detector_errors == 0 and stats.pauses > 0
+        assert _core.cohorts_valid() and _core.valid()
+
+
+def test_a_cache_with_a_bound_is_silent() -> None:
+    """It fills up within two minutes, and then loses as many as it takes in."""
+    with spanheap.profile(tick=None, seed=1, tracer_provider=provider) as session:
+        assert serve(session, _service.remember, 900) == []
+
+
+def test_ended_spans_that_are_kept_are_found_within_15_seconds() -> None:
+    """100 a second in a map, as in the story that began this."""
+    from opentelemetry import trace
+
+    def keep(i: int) -> None:
+        _service.spans[i] = trace.get_current_span()
+
+    with spanheap.profile(tick=None, seed=2, tracer_provider=provider) as session:
+        [(second, verdict), *_] = serve(session, keep, 20, per_second=100)
+        assert verdict.kind == "retained_spans" and second <= 15
+        assert verdict.span_name == "GET /orders"
+        assert verdict.holder is not None and "_service:spans (dict" in verdict.holder
+
+
+def test_a_leak_that_is_mended_is_withdrawn() -> None:
+    """Some minutes after the growth has ended."""
+    with spanheap.profile(tick=None, seed=1, tracer_provider=provider) as session:
+        assert serve(session, _service.leak, 600)
+        _service.forget()
+        serve(session, lambda i: None, 600, begin=700)
+        assert session.leaks() == []
+
+
+def test_detection_can_be_switched_off() -> None:
+    """Then nothing is followed at all."""
+    with spanheap.profile(tick=None, detect=None, tracer_provider=provider) as session:
+        serve(session, _service.leak, 100)
+        assert session.leaks() == [] and session.stats().groups == 0 and _core.cohorts_memory() == 0
+
+
+def test_without_holders_growth_is_a_suspicion() -> None:
+    """A leak and a cache that is not full cannot be told apart by growth."""
+    policy = spanheap.LeakPolicy(holders=False, bound_unknown_after=300)
+    with spanheap.profile(tick=None, seed=1, tracer_provider=provider, detect=policy) as session:
+        [(_, verdict)] = serve(session, _service.leak, 600)
+        assert verdict.kind == "growing" and verdict.holder is None and verdict.confidence <= 0.5
+        assert session.stats().pauses == 0
+
+
+def test_an_error_of_the_detector_is_counted(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """It never reaches the service, and is logged once."""
+    def broken(*_: Any) -> Any:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(_core, "look_at_cohorts", broken)
+    with spanheap.profile(tick=None, tracer_provider=provider) as session:
+        serve(session, lambda i: None, 9)
+        assert session.stats().detector_errors >= 3
+    assert len([r for r in caplog.records if "detector failed" in r.getMessage()]) == 1
+
+
+def test_detection_does_not_import_numpy(script: Callable[..., str]) -> None:
+    """Nor the code that walks the heap, until something grows."""
+    assert script("""
+        import sys, spanheap
+        with spanheap.profile(tick=None) as session:
+            for t in range(100):
+                session.tick(float(t))
+        print([m for m in ("numpy", "spanheap.retention.holders", "opentelemetry.sdk") if m in sys.modules])
+    """).strip() == "[]"
+
+
+def test_a_forked_child_goes_on() -> None:
+    """It has the samples and the cohorts of its parent, and ticks by itself."""
+    import os
+
+    with spanheap.profile(tick=None, seed=1, tracer_provider=provider) as session:
+        serve(session, _service.leak, 60)
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                serve(session, _service.leak, 60, begin=61)
+                code = 0 if session.stats().detector_errors == 0 and _core.cohorts_valid() else 2
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

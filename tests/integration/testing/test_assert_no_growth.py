@@ -1,0 +1,155 @@
+"""assert_no_growth: fails for what grows, with line, span and holder; and for nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+
+import spanheap
+from spanheap.testing import assert_no_growth
+
+provider = TracerProvider()
+tracer = provider.get_tracer(__name__)
+
+orders: dict[int, Order] = {}
+
+
+class Order:
+    """Something that a service keeps."""
+
+    def __init__(self) -> None:
+        self.items = ["a", "b"]
+
+
+def handle_and_keep() -> None:
+    """One request of a service that leaks."""
+    with tracer.start_as_current_span("POST /orders"):
+        orders[len(orders)] = Order()
+
+
+def handle() -> None:
+    """One of a service that does not."""
+    with tracer.start_as_current_span("POST /orders"):
+        Order()
+
+
+@pytest.fixture(autouse=True)
+def nothing_kept() -> None:
+    """Begin each test anew."""
+    orders.clear()
+
+
+def failure(call: Callable[[], Any], **options: Any) -> str:
+    """Return the message."""
+    with pytest.raises(AssertionError) as caught:
+        assert_no_growth(call, tracer_provider=provider, **options)
+    assert spanheap.current() is None
+    return str(caught.value)
+
+
+def test_growth_is_told_with_line_span_and_holder() -> None:
+    """All of the answer is in the message of the failure."""
+    message = failure(handle_and_keep)
+    assert message.startswith("each call of handle_and_keep leaves ")
+    assert f"handle_and_keep ({__file__}:{handle_and_keep.__code__.co_firstlineno + 3})" in message
+    assert "in span POST /orders" in message
+    assert f"held by {__name__}:orders (dict, 100 entries) → Order" in message
+
+
+def test_bytes_a_call_are_those_that_were_kept() -> None:
+    """With every allocation looked at, they are exact: an object and its place in a table."""
+    kept: list[bytes | None] = [None] * 100
+    places = iter(range(100))
+
+    def keep() -> None:
+        kept[next(places)] = bytes(1000)
+
+    assert "1,033 bytes in 1.0 blocks a call" in failure(keep)
+
+
+def test_what_is_let_go_of_is_no_growth() -> None:
+    """Spans and objects that end with the call, and cycles that a collection finds."""
+    def cycle() -> None:
+        one: list[object] = []
+        one.append(one)
+
+    assert_no_growth(handle, tracer_provider=provider)
+    assert_no_growth(cycle, tracer_provider=provider)
+
+
+def test_a_cache_that_warms_up_is_no_growth() -> None:
+    """What fills during the warm-up has its size by then; one that goes on filling is told."""
+    numbers = iter(range(1_000_000))
+    cached = functools.lru_cache(maxsize=16)(lambda number: bytes(100))
+    assert_no_growth(lambda: cached(next(numbers)), tracer_provider=provider)
+    larger = functools.lru_cache(maxsize=1_000)(lambda number: bytes(100))
+    assert "lru_cache" in failure(lambda: larger(next(numbers)))
+
+
+def test_growth_in_one_round_is_no_growth() -> None:
+    """A table that is made once, however large."""
+    tables: list[bytes] = []
+    calls = iter(range(1_000_000))
+
+    def once() -> None:
+        if next(calls) == 50:
+            tables.append(bytes(1_000_000))
+
+    assert_no_growth(once, tracer_provider=provider)
+
+
+def test_growth_that_is_allowed_or_ignored_passes() -> None:
+    """By bytes a call, or by a text of its line."""
+    assert_no_growth(handle_and_keep, allowed_bytes_per_call=10_000, tracer_provider=provider)
+    assert_no_growth(handle_and_keep, ignore=["handle_and_keep (", "Order.__init__ ("], tracer_provider=provider)
+    failure(handle_and_keep, ignore=["another"])
+
+
+def test_coroutine_functions_are_awaited() -> None:
+    """One after the other, in one loop."""
+    kept: list[bytes] = []
+    loops: set[int] = set()
+
+    async def serve() -> None:
+        loops.add(id(asyncio.get_running_loop()))
+        await asyncio.sleep(0)
+        kept.append(bytes(1000))
+
+    assert "leaves" in failure(serve)
+    assert len(kept) == 100 and len(loops) == 1
+
+
+def test_what_the_call_raises_is_raised() -> None:
+    """And the session has ended."""
+    def broken() -> None:
+        raise LookupError("no such order")
+
+    with pytest.raises(LookupError, match="no such order"):
+        assert_no_growth(broken)
+    assert spanheap.current() is None
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"calls": 0}, "calls must be an int of at least 1, not 0"),
+    ({"rounds": 1}, "rounds must be an int of at least 2, not 1"),
+    ({"warmup": -1}, "warmup must be an int of at least 0, not -1"),
+    ({"calls": 2.5}, "calls must be an int of at least 1, not 2.5"),
+    ({"allowed_bytes_per_call": -1}, "allowed_bytes_per_call must be a number of at least 0, not -1"),
+])
+def test_a_wrong_argument_is_named(options: dict[str, Any], message: str) -> None:
+    """With its value and what is accepted."""
+    with pytest.raises(ValueError, match=message):
+        assert_no_growth(handle, **options)
+
+
+def test_a_session_that_is_too_coarse_is_an_error() -> None:
+    """It goes on as it was."""
+    with spanheap.profile(tick=None) as session:
+        with pytest.raises(spanheap.SpanheapError, match="a sample every 524,288 bytes, which is too coarse"):
+            assert_no_growth(handle)
+        assert spanheap.current() is session

@@ -1,0 +1,1 @@
+"""The flight recorder under kills and damage: `python -m tests.recorder.kills`, `python -m tests.recorder.fuzz`."""

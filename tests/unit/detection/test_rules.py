@@ -1,0 +1,167 @@
+"""The smaller rules, each with hand-made series: kept spans, native growth, percent, pauses, filling, policy, clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from spanheap.detection.evidence import Bound, Evidence
+from spanheap.detection.filling import POINTS, Filling
+from spanheap.detection.kept_spans import MAX_NAMES, Kept, KeptKey, KeptSpans
+from spanheap.detection.native import NativeGrowth
+from spanheap.detection.pauses import PauseBudget
+from spanheap.detection.percent import PercentRule
+from spanheap.detection.policy import LeakPolicy
+from spanheap.detection.trend import upper_bound
+from spanheap.detection.watch import Clock
+
+pytestmark = pytest.mark.once(reason="numbers only")
+MIB = 1024 * 1024
+
+
+def kept(spans: float, age: float, *, kind: Any = "retained_spans", name: str = "GET /") -> Kept:
+    """Make a row of what the store says: 2,400 bytes a span."""
+    return Kept(KeptKey(kind, name, name), spans, spans * 2400, age, [])
+
+
+def test_spans_in_a_container_that_nothing_takes_from_are_found_in_seconds() -> None:
+    """100 a second, first seen 6 s after the first of them ended: found within 12 s of that."""
+    spans = KeptSpans()
+    for now in range(6, 14, 2):
+        spans.observe(now, [kept(100 * (now - 5), now)])
+        for key in spans.questions():
+            spans.answer(key, Evidence(Bound.NONE))
+        if spans.found():
+            break
+    assert now <= 12
+    [name] = spans.found()
+    assert name.bytes_per_s == pytest.approx(240_000)
+
+
+def test_a_buffer_of_spans_is_nothing() -> None:
+    """A tail sampler keeps all spans for 30 seconds, in a container that it takes them from."""
+    spans = KeptSpans()
+    for now in range(6, 3000, 2):
+        spans.observe(now, [kept(100 * min(now - 5, 25), min(now, 30))])
+        for key in spans.questions():
+            spans.answer(key, Evidence(Bound.EVICTION))
+        assert spans.found() == []
+
+
+def test_spans_that_are_let_go_of_end_the_verdict() -> None:
+    """And so does it when there are no more of them for a while."""
+    for after in ([], [kept(10, 2)], [kept(3000, 60)]):
+        spans = KeptSpans()
+        for now in range(6, 36, 2):
+            spans.observe(now, [kept(100 * (now - 5), now)])
+            for key in spans.questions():
+                spans.answer(key, Evidence(Bound.NONE))
+        assert spans.found()
+        for now in range(36, 80, 2):
+            spans.observe(now, after)
+        assert spans.found() == []
+
+
+def test_spans_that_never_end_are_found_when_ever_more_are_open() -> None:
+    """A steady number of long streams is nothing."""
+    for steady in (False, True):
+        spans = KeptSpans()
+        for now in range(60, 700, 2):
+            number = 100 if steady else now
+            spans.observe(now, [kept(number, now, kind="unended_spans")])
+        assert bool(spans.found()) is not steady
+
+
+def test_the_names_of_kept_spans_are_bounded() -> None:
+    """Those that find no room are followed when there is some again."""
+    spans = KeptSpans()
+    for now in range(6, 14, 2):
+        spans.observe(now, [kept(100 * now, now, name=f"n{i}") for i in range(1000)])
+    assert len(spans.questions()) == MAX_NAMES
+
+
+def test_native_growth_is_a_gap_that_rises() -> None:
+    """Of 1 MiB a minute beside a flat Python heap; found within 40 minutes."""
+    native = NativeGrowth()
+    found = [now for now in range(0, 3600, 10) if native.observe(now, 200 * MIB + now / 60 * MIB * 2, 50 * MIB)]
+    assert found and 1800 <= found[0] <= 2400
+    assert native.trend is not None and native.trend.bytes_per_s == pytest.approx(2 * MIB / 60, rel=0.05)
+
+
+@pytest.mark.parametrize("shape", ["flat", "fragmented", "python grows", "sawtooth"])
+def test_what_is_no_native_growth(shape: str) -> None:
+    """A process that is large but not growing; one whose Python heap grows; one that goes up and down."""
+    native = NativeGrowth()
+    for now in range(0, 7200, 10):
+        rss, heap = {
+            "flat": (300, 50), "fragmented": (700, 600 if now < 1800 else 80),
+            "python grows": (200 + now / 30, 100 + now / 30), "sawtooth": (300 + now % 1500 / 10, 50),
+        }[shape]
+        assert native.observe(now, rss * MIB, heap * MIB) is None, now
+
+
+def test_the_percent_rule() -> None:
+    """Six percent within a minute are more than five, four are not."""
+    for percent, said in ((6, True), (4, False)):
+        rule = PercentRule(5, 60)
+        found = [rule.observe(now, 100 * MIB * (1 + percent / 100 * now / 60)) for now in range(0, 62, 2)]
+        assert any(found) is said
+
+
+def test_pauses_keep_to_their_budget() -> None:
+    """Whatever is asked for: in ten minutes no more than the budget, but for one larger pause that each key has once."""
+    budget = PauseBudget(50)
+    spent = 0.0
+    for now in range(0, 6000, 10):
+        if budget.allows(20, now, first=True):
+            budget.spend(20, now)
+            spent += 20
+    assert spent <= 50 * (1 + 6000 / 600) and spent > 400
+    assert budget.refused > 0
+    assert not PauseBudget(0).allows(1, 0, first=True)
+    full = PauseBudget(50)
+    assert not full.allows(200, 0, first=False)
+    assert full.allows(200, 0, first=True)
+    full.spend(200, 0)
+    assert not full.allows(10, 1700, first=True)   # 150 ms below: half an hour and more to fill
+    assert full.allows(10, 2400, first=True)
+
+
+def test_a_container_that_fills_up_slows_down() -> None:
+    """1,500 user agents do; a leak of one in three requests does not."""
+    agents, leak = Filling(lambda: 0, 0), Filling(lambda: 0, 0)
+    for requests in range(1000, 4000, 20):
+        agents.add(requests, round(1500 * (1 - 0.9995**requests)))
+        leak.add(requests, 5000 + requests // 3)
+    assert agents.slows_down() and agents.rises()
+    assert not leak.slows_down() and leak.rises()
+    assert len(agents.points) <= POINTS
+
+
+def test_upper_bounds_of_counts() -> None:
+    """Those of the Poisson distribution, from its tables."""
+    for count, bound in ((0, 3.00), (1, 4.74), (5, 10.51), (20, 29.06)):
+        assert upper_bound(count) == pytest.approx(bound, rel=0.03)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"patience": 1}, "patience.*between 10 and.*not 1"),
+    ({"patience": "long"}, "patience.*number.*'long'"),
+    ({"percent": 0}, "percent.*not 0"),
+    ({"percent": True}, "percent.*number"),
+    ({"memory_limit": -5}, "memory_limit.*-5"),
+    ({"holders": 1}, "holders.*True or False"),
+    ({"min_growth_per_hour": float("nan")}, "min_growth_per_hour.*nan"),
+])
+def test_a_wrong_policy_names_the_value(arguments: dict[str, Any], message: str) -> None:
+    """And the range it may have."""
+    with pytest.raises((TypeError, ValueError), match=message):
+        LeakPolicy(**arguments)
+
+
+def test_the_clock_never_goes_back() -> None:
+    """A system clock that is set back stops it for that moment only."""
+    clock = Clock()
+    assert [clock.advance(t) for t in (1000.0, 1001.0, 5.0, 6.0, 8.0)] == [1.0, 2.0, 2.0, 3.0, 5.0]
+    assert clock.absolute(5.0) == 8.0

@@ -1,0 +1,110 @@
+"""The detector over simulated services: what each class of growth is called, over many seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from spanheap.detection.detector import Description, Detector
+from spanheap.detection.evidence import Bound, Evidence
+from spanheap.detection.policy import LeakPolicy
+
+from ._classes import BOUNDED, LEAKS, ROOT, SITE, UNKNOWN, Class
+from ._simulator import INTERVAL
+
+FEW_SEEDS = 6
+pytestmark = pytest.mark.once(reason="numbers only")
+
+
+def verdicts(what: Class, seed: int, bound: Bound) -> list[tuple[float, str, tuple[int, ...]]]:
+    """(time, kind, key of the group) whenever the first verdict is another than before; each question gets this answer."""
+    described: list[tuple[int, ...]] = []
+
+    def describe(key: tuple[int, ...], _since: float, _until: float) -> Description:
+        described.append(key)
+        return Description(None, None, str(key), [])
+
+    detector = Detector(LeakPolicy(), describe)
+    said: list[tuple[float, str, tuple[int, ...]]] = []
+    for now, aggregate in what.service(seed).looks(what.duration_s, what.step_s):
+        found = detector.observe(aggregate, now)
+        for question in list(detector.questions()):
+            detector.answer(question.key, Evidence(bound, "the holder", container=str(question.key)))
+        kind = found[0].kind if found else ""
+        if kind != (said[-1][1] if said else ""):
+            said.append((now, kind, described[-1] if kind else ()))
+    return said
+
+
+def missed(name: str, seeds: int) -> int:
+    """Seeds in which the leak is not found, or another group is named than the leaking site and its root."""
+    hits = [[v for v in verdicts(LEAKS[name], seed, Bound.NONE) if v[1] == "leak"] for seed in range(seeds)]
+    return sum(not hit or (hit[0][2][0], hit[0][2][2]) != (SITE, ROOT) for hit in hits)
+
+
+def wrong(name: str, seeds: int) -> int:
+    """Seeds in which anything at all is said, of a holder that evicts and of one that is not known."""
+    return sum(bool(verdicts(BOUNDED[name], seed, Bound.EVICTION if seed % 2 else Bound.UNKNOWN)) for seed in range(seeds))
+
+
+@pytest.mark.parametrize("name", LEAKS)
+def test_a_leak_is_found_and_its_group_named(name: str) -> None:
+    """By the leaking site and its root."""
+    assert missed(name, FEW_SEEDS) == 0
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_what_has_a_bound_is_neither_a_leak_nor_long_growing(name: str) -> None:
+    """Nothing is said."""
+    assert wrong(name, FEW_SEEDS) == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [*LEAKS, *BOUNDED])
+def test_over_many_seeds(name: str, detector_seeds: int) -> None:
+    """At most one in fifty is missed or wrong."""
+    errors = missed(name, detector_seeds) if name in LEAKS else wrong(name, detector_seeds)
+    assert errors <= max(1, detector_seeds // 50)
+
+
+def test_the_faster_a_leak_the_sooner_it_is_found() -> None:
+    """3.4 MB a second before 100 MiB are lost, 30 MB an hour before 64 MiB."""
+    for name, rate, limit in (("3.4 MB a second", 3.4e6, 100), ("30 MB an hour", 30 * 2**20 / 3600, 64)):
+        for seed in range(FEW_SEEDS):
+            found = [at for at, kind, _ in verdicts(LEAKS[name], seed, Bound.NONE) if kind == "leak"]
+            assert found and found[0] * rate < limit * 2**20, (name, seed)
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_a_bound_that_is_not_reached_yet_is_growing(name: str) -> None:
+    """A cache that may yet fill up is `growing` after 45 minutes, and never a leak."""
+    for seed in range(FEW_SEEDS):
+        said = verdicts(UNKNOWN[name], seed, Bound.EVICTION)
+        assert [kind for _, kind, _ in said if kind == "leak"] == []
+        assert any(kind == "growing" for _, kind, _ in said), seed
+        assert min(at for at, kind, _ in said if kind == "growing") >= 2700
+
+
+def test_a_leak_that_ends_is_withdrawn() -> None:
+    """The verdict outlives the growth by some time, and then goes."""
+    ending = Class(LEAKS["300 KB a second"].kinds[:1], 420, 6)
+    steady = ending.kinds[0].bytes_per_s
+    ending.kinds[0] = type(ending.kinds[0])(SITE, ROOT, lambda t: steady(t) if t < 420 else 0.0, ending.kinds[0].lifetime)
+    said = verdicts(Class(ending.kinds, 1800, 6), 1, Bound.NONE)
+    assert [kind for _, kind, _ in said] == ["leak", ""]
+    assert 420 < said[1][0] < 900
+
+
+def test_what_is_found_is_sized() -> None:
+    """Growth and live bytes of a verdict are those of the leak, within their sampling error."""
+    what = LEAKS["300 KB a second"]
+    detector = Detector(LeakPolicy(), lambda *_: Description(None, None, None, []))
+    for now, aggregate in what.service(3).looks(what.duration_s, what.step_s):
+        found = detector.observe(aggregate, now, memory_left=1e9)
+        for question in list(detector.questions()):
+            detector.answer(question.key, Evidence(Bound.NONE))
+    [verdict] = found
+    assert verdict.growth_bytes_per_s == pytest.approx(3e5, rel=0.25)
+    assert verdict.live_bytes == pytest.approx(3e5 * 420 * 7 / 8, rel=0.25)
+    assert verdict.time_to_limit_s == pytest.approx(1e9 / verdict.growth_bytes_per_s)
+    assert 0.8 < verdict.share_of_growth <= 1.0 and 0.8 < verdict.confidence < 1.0
+    assert verdict.live_bytes % INTERVAL == 0
