@@ -13,11 +13,14 @@ Py_ssize_t sh_container_entries(PyObject *o) {
 
 /* ------------------------------------------------------------------ the widest */
 
-enum { WIDTHS = 65 };   /* classes of width: powers of two */
+enum {
+    WIDTHS = 65,          /* classes of width: powers of two */
+    MAX_ATTRIBUTES = 256, /* of an instance; with more, its dict is used as a container */
+};
 
 static unsigned width_of(Py_ssize_t entries) { return entries ? sh_log2_ceil((size_t)entries) : 0; }
 
-/* The namespace of a module or class is no cache, and its keys are names. */
+/* The namespace of a module, class or instance is no cache, and its keys are names. */
 static bool is_namespace(const sh_heap_walk *w, uint32_t node) {
     uint32_t parent = w->parents[node];
     PyObject *o = w->objects[node];
@@ -26,7 +29,8 @@ static bool is_namespace(const sh_heap_walk *w, uint32_t node) {
     if (PyModule_Check(holder)) return PyModule_GetDict(holder) == o;
     /* A function is met before its module where the module was removed from sys.modules. */
     if (PyFunction_Check(holder)) return PyFunction_GET_GLOBALS(holder) == o;
-    return PyType_Check(holder) && ((PyTypeObject *)holder)->tp_dict == o;
+    if (PyType_Check(holder)) return ((PyTypeObject *)holder)->tp_dict == o;
+    return ((PyDictObject *)o)->ma_used <= MAX_ATTRIBUTES && sh_instance_dict(holder) == o;
 }
 
 static Py_ssize_t width_in_walk(const sh_heap_walk *w, uint32_t node, Py_ssize_t min_entries) {

@@ -1,6 +1,6 @@
 /* Which containers there are, and what is in them: for who wants to know which of them grow.
  *
- * A container is a dict, list, set or deque (or of a class derived from one) that is no namespace of a module or class. Of those that a
+ * A container is a dict, list, set or deque (or of a class derived from one) that is no namespace of a module, class or instance. Of those that a
  * walk from the roots meets, the widest are told, with the ways to them. What is in one is judged by entries chosen evenly: how many
  * lead, over at most SH_CONTENTS_DEPTH objects, to an ended span, and what they own.
  * Thread rules: the GIL, which is held throughout; no code of others runs. Invariant: looked_at <= entries, with_span <= looked_at. */

@@ -8,6 +8,8 @@ import pytest
 
 from spanheap.audit.growth import MIN_READINGS, Growth, Reading, growth, steps_of_work
 
+pytestmark = pytest.mark.once(reason="arithmetic")
+
 
 def told(entries: Callable[[float], float], looks: int = 9, spans: float = 1000, min_gain: int = 16) -> Growth | None:
     """Judge `looks` looks at a run of `spans` spans and a minute; `entries` of the share of the work that is done."""
@@ -27,6 +29,9 @@ CASES: dict[str, tuple[Callable[[float], float], bool]] = {
     "ever faster": (lambda p: 1000 * p * p, True),
     "in half of the requests": (lambda p: 1000 * p + (7 if p % 0.25 else 0), True),
     "from the middle on": (lambda p: 4000 * max(0, p - 0.4), True),
+    "slowly, after a great warm-up": (lambda p: min(2000, 20_000 * p) + 200 * p, True),
+    "with a third evicted once": (lambda p: 1000 * p + (1500 * (p - 0.6) - 350) * (p >= 0.6), False),
+    "in two jumps": (lambda p: 500 * (p > 0.35) + 500 * (p > 0.85), False),
     "constant": (lambda p: 1000, False),
     "filled in the warm-up": (lambda p: min(1000, 5000 * p), False),
     "levels off slowly": (lambda p: 1000 * (1 - 0.02 ** p), False),
@@ -66,6 +71,14 @@ def test_time_is_the_work_without_spans() -> None:
     found = growth([Reading(t, 0, 50 * t) for t in range(8)], 16)
     assert found is not None and found.per_1000_spans is None and found.per_minute == pytest.approx(3000)
     assert growth([Reading(t, max(0, t - 6) * 100, 50 * t) for t in range(9)], 16) is not None
+
+
+def test_new_containers_of_the_old_size_are_entries_of_another() -> None:
+    """A cache of payloads of 20 fields each is one that grows, not two; lists that grow by themselves are found."""
+    assert growth([Reading(t, 0, 20 * t, t) for t in range(12)], 16) is None
+    assert growth([Reading(t, 0, 2000 * t + 20 * t * t, 100 * t) for t in range(12)], 16) is None   # that vary in size
+    assert growth([Reading(t, 0, 100 + 50 * t, 2 + t // 6) for t in range(12)], 16) is not None
+    assert growth([Reading(t, 0, 30 * t, 3) for t in range(12)], 16) is not None
 
 
 def test_time_before_the_first_entry_does_not_count() -> None:

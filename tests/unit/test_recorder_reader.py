@@ -16,7 +16,7 @@ from spanheap.recorder import reader
 from spanheap.recorder.recording import Recording, RingCounts
 from spanheap.snapshot.row import Frame
 
-from ._recorder_encoder import ACTIVE, NAMES, PAGE, RING, Encoder, example
+from ._recorder_encoder import ACTIVE, ENDS, NAMES, PAGE, RING, Encoder, example
 
 pytestmark = pytest.mark.once(reason="pure functions of bytes")
 
@@ -242,6 +242,17 @@ def test_a_section_that_ends_beyond_the_file_is_cut() -> None:
         file.header()
         with pytest.raises(CorruptFile, match="does not describe a recorder file"):
             read(file)
+
+
+def test_ends_of_an_unknown_kind_are_not_taken() -> None:
+    """Beyond the places that mean something, whatever the header says of their number. (Found by the fuzzer.)"""
+    file = example()
+    offset, _, size = file.sections[ENDS]
+    file.sections[ENDS] = (offset, 9, size)
+    file.header()
+    file.end(5, text=b"of a kind that there is not")
+    found = read(file)
+    assert found.ends == {} and found.damaged == {}
 
 
 def test_random_damage_raises_nothing_else() -> None:

@@ -41,8 +41,10 @@ typedef struct {
     uint32_t name;         /* string id; the final one once ended */
     uint32_t root;         /* slot of the local root */
     uint32_t refs;
-    uint32_t next;         /* free list */
-    uint32_t place;        /* among the active slots, while active; 0: none */
+    union {
+        uint32_t next;     /* not in use: the free list */
+        uint32_t place;    /* active: among the active slots; 0: none */
+    };
     bool active, provisional;
     bool sampled;          /* its trace is exported */
     uint32_t serial;       /* of its start, modulo 2^32 */

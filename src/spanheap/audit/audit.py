@@ -31,6 +31,7 @@ class _Look(NamedTuple):
     time: float
     spans: int
     entries: dict[str, int]
+    several: dict[str, int]
     complete: bool            # what is not in `entries` had fewer than sizes.MIN_ENTRIES, or none
 
 
@@ -136,7 +137,7 @@ class Audit:
             self.looks += 1
             self.longest_pause_s = max(self.longest_pause_s, sight.pause_s)
             self.seconds = now - self._began
-            self._looks.append(_Look(now, spans, sight.entries, sight.complete and not last))
+            self._looks.append(_Look(now, spans, sight.entries, sight.several, sight.complete))
             self.spans = spans - self._looks[0].spans
             self._judge(sight, last)
             if len(self._looks) > _MAX_LOOKS:
@@ -144,20 +145,23 @@ class Audit:
 
     def _judge(self, sight: Sight, last: bool) -> None:
         """What is found is looked into at once: the containers are at hand now alone."""
+        grown: dict[str, Growth] = {}
         for name, entries in sight.entries.items():
             gained = entries - self._looks[0].entries.get(name, 0)
-            grown = growth.growth(self._readings(name), self._min_growth) if gained >= self._min_growth else None
-            if grown is not None:
-                self._found[name] = grown, sight.contents(name)
+            growing = growth.growth(self._readings(name), self._min_growth) if gained >= self._min_growth else None
+            if growing is not None:
+                grown[name] = growing
             elif name in self._found and not (last and entries < self._found[name][1].entries):
                 del self._found[name]
+        sight.keep(grown)
+        self._found |= {name: (growing, sight.contents(name)) for name, growing in grown.items()}
         for name in [] if last else [name for name in self._found if name not in sight.entries]:
             if growth.growth(self._readings(name), self._min_growth) is None:
                 del self._found[name]   # it was emptied while the service ran
 
     def _readings(self, name: str) -> list[Reading]:
         return [
-            Reading(look.time, look.spans, look.entries.get(name, 0))
+            Reading(look.time, look.spans, look.entries.get(name, 0), look.several.get(name, int(name in look.entries)))
             for look in self._looks if look.complete or name in look.entries
         ]
 

@@ -17,6 +17,7 @@ _WARM_UP = 0.25           # of the work
 _STEADY = 0.5             # the second half of what is judged must bring this much of what the first one brought
 _RISING = 0.75            # of the steps must be rises
 _DROP = 0.9               # fewer entries than this share of those before: something is evicted
+_OWN_SHARE = 0.5          # of what is gained must be in containers that have grown themselves
 _LITTLE_WORK = 0.02       # of all work: a step with less need not be a rise
 _SPANS_ARE_WORK = 20      # fewer say nothing of how much was done
 
@@ -27,6 +28,7 @@ class Reading(NamedTuple):
     time: float     # s
     spans: int      # that had ended
     entries: int
+    containers: int = 1   # that they are in, all reached in the same way
 
 
 class Growth(NamedTuple):
@@ -47,8 +49,11 @@ def growth(readings: Sequence[Reading], min_gain: int) -> Growth | None:
         return None
     total = work[seen[-1]] - work[seen[0]]
     judged = [i for i in seen if work[i] >= work[seen[0]] + _WARM_UP * total]
-    entries = [readings[i].entries for i in judged]
+    judged_readings = [readings[i] for i in judged]
+    entries = [r.entries for r in judged_readings]
     if len(judged) < 3 or entries[-1] - entries[0] < min_gain or not _is_steady(entries, [work[i] for i in judged]):
+        return None
+    if _unexplained(judged_readings) < max(min_gain, _OWN_SHARE * (entries[-1] - entries[0])):
         return None
     if any(b < _DROP * a for a, b in pairwise(entries)):
         return None
@@ -56,7 +61,7 @@ def growth(readings: Sequence[Reading], min_gain: int) -> Growth | None:
              if work[j] - work[i] >= _LITTLE_WORK * total]
     if sum(step > 0 for step in steps) < _RISING * len(steps):
         return None
-    first, last = readings[judged[0]], readings[judged[-1]]
+    first, last = judged_readings[0], judged_readings[-1]
     gain, spans, seconds = last.entries - first.entries, last.spans - first.spans, last.time - first.time
     return Growth(
         gained=last.entries - readings[seen[0]].entries,
@@ -64,6 +69,13 @@ def growth(readings: Sequence[Reading], min_gain: int) -> Growth | None:
         per_1000_spans=1000 * gain / spans if spans >= _SPANS_ARE_WORK else None,
         per_minute=60 * gain / seconds if seconds > 0 else 0.0,
     )
+
+
+def _unexplained(readings: Sequence[Reading]) -> float:
+    """Entries gained, without those of new containers of the old size: these are entries of another one, which grows."""
+    first, last = next((r for r in readings if r.containers), readings[-1]), readings[-1]
+    new = max(0, last.containers - first.containers)
+    return last.entries - readings[0].entries - (new * first.entries / first.containers if new else 0)
 
 
 def _from_first_entry(readings: Sequence[Reading]) -> Sequence[Reading]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from spanheap import _core
@@ -41,11 +42,19 @@ class Sight:
         self.complete = complete   # False: there may be containers that were not seen
         self.pause_s = pause_s     # the GIL was held
         self.entries: dict[str, int] = {}
+        self.several: dict[str, int] = {}   # containers of a name, where there is more than one
         self._containers: dict[str, list[tuple[Any, str]]] = {}
 
     def add(self, name: str, container: Any, entries: int, shown_type: str) -> None:
         self.entries[name] = self.entries.get(name, 0) + entries
-        self._containers.setdefault(name, []).append((container, shown_type))
+        containers = self._containers.setdefault(name, [])
+        containers.append((container, shown_type))
+        if len(containers) > 1:
+            self.several[name] = len(containers)
+
+    def keep(self, names: Collection[str]) -> None:
+        """Let go of all others: what is held here as well does not count as owned by those that are to be measured."""
+        self._containers = {name: self._containers[name] for name in names}
 
     def contents(self, name: str) -> Contents:
         """What is in the containers of this name; the bytes are those of a sample, and scaled."""

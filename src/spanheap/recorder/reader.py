@@ -124,7 +124,7 @@ class _Parser:
                 raise CorruptFile(f"{self._name}: its header does not describe a recorder file: the section of "
                                   f"{SECTION_NAMES[kind]} has slots of {slot_bytes} bytes at {offset}")
             there = max(0, min(len(self._data), len(self._second)) - offset) // slot_bytes
-            sections.append(Section(offset, min(count, there)))
+            sections.append(Section(offset, min(count, there, layout.MOST_SLOTS[kind])))
         return sections
 
     def _identity(self, values: tuple[Any, ...]) -> Identity:

@@ -18,6 +18,7 @@ from opentelemetry.sdk.trace import TracerProvider
 import spanheap
 from spanheap.audit.audit import Audit
 from spanheap.audit.ownership import is_reported
+from spanheap.audit.sizes import Sight
 from spanheap.retention.path import Step
 
 
@@ -95,7 +96,7 @@ def test_incomplete_look_is_no_eviction(cache: dict[int, Any]) -> None:
     work = Work()
     audit = work.audit
     work.do(cache)
-    audit._budget_s = 1e-6
+    audit._sizes.look = lambda budget_s: Sight(complete=False, pause_s=0)  # type: ignore[method-assign]
     audit.look()
     assert holders(audit) == ["shop:cache (dict)"]
 

@@ -14,6 +14,8 @@ import pytest
 from spanheap import cli
 from spanheap.audit.command import split
 
+pytestmark = pytest.mark.once(reason="runs programs and prints; what a look sees is in the other files")
+
 # Programs work until the audit has looked often enough: how fast a machine is must not matter.
 PREAMBLE = """
 import gc, sys, threading, time

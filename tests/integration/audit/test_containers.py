@@ -63,13 +63,13 @@ def test_containers_go_by_their_names(shop: ModuleType) -> None:
 
 
 def test_namespaces_are_no_containers(shop: ModuleType) -> None:
-    """The globals of a module and the attributes of a class are what a programmer wrote; those of an instance may grow."""
+    """Globals and the attributes of a class or instance are what a programmer wrote, unless they are hundreds."""
     names = [f"name_{i}" for i in range(50)]
     shop.__dict__.update(dict.fromkeys(names))
     shop.Shop = type("Shop", (), {"__module__": "shop", **dict.fromkeys(names)})
     shop.one = shop.Shop()
-    shop.one.__dict__.update({f"request_{i}": i for i in range(40)})
-    assert seen() == {"shop:one (Shop)": 40}
+    shop.one.__dict__.update({f"request_{i}": i for i in range(300)})
+    assert seen() == {"shop:one (Shop)": 300}
 
 
 def test_widest_are_chosen_where_there_are_too_many(shop: ModuleType) -> None:
@@ -158,4 +158,16 @@ def test_bound_counts_only_while_it_is_kept(shop: ModuleType) -> None:
     shop.kept, shop.broken = Cache(100), Cache(20)
     shop.kept.data, shop.broken.data = dict.fromkeys(range(50)), dict.fromkeys(range(50))
     Cache.__module__ = "shop"
-    assert seen() == {"shop:broken (Cache) → shop.Cache.data (dict)": 50}
+    sizes = Sizes(test_run=True)
+    assert {name for name in sizes.look(60).entries if "shop" in name} == {"shop:broken (Cache) → shop.Cache.data (dict)"}
+    shop.kept.data.update(dict.fromkeys(range(101)))
+    assert sizes.look(60).entries["shop:kept (Cache) → shop.Cache.data (dict)"] == 101
+
+
+def test_what_tests_collect_is_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A list of a test module is seen in a service, not in a test run, which this process is."""
+    module = ModuleType("test_shop")
+    module.results = [0] * 100  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "test_shop", module)
+    assert "test_shop:results (list)" in Sizes(test_run=False).look(60).entries
+    assert "test_shop:results (list)" not in Sizes().look(60).entries
