@@ -236,7 +236,8 @@ class LeakWatch:
         said = next((v for v in self._verdicts if (v.kind, v.span_name, v.root_name) == key), None)
         evidence = name.evidence or Evidence(Bound.UNKNOWN)
         return LeakVerdict(
-            kind=key.kind, site=self._sites[key][0] if key in self._sites else None, span_name=key.name, root_name=key.root_name,
+            kind=key.kind, site=self._sites[key][0] if key in self._sites else None,
+            span_name=key.name, root_name=key.root_name,
             trace_ids=name.last.trace_ids[:EXAMPLE_TRACES], live_bytes=name.last.bytes, growth_bytes_per_s=rate,
             share_of_growth=self._share(name, aggregate), confidence=0.99 if evidence.bound is Bound.SPANS else 0.9,
             time_to_limit_s=left / rate if left is not None and rate > 0 else None, holder=evidence.holder,
