@@ -56,15 +56,19 @@ test-sanitized: ## pytest on an extension built with ASan + UBSan
 	@CC=gcc $(MAKE) test-python-sanitized VENV=.venv-asan EXTRAS=test BUILD_SETTINGS="--config-settings=build-dir=build/asan-{wheel_tag} \
 		--config-settings=cmake.define.SPANHEAP_SANITIZE=address,undefined --config-settings=install.strip=false"
 
-# The second pass sends every object through malloc, so that ASan sees those that pymalloc would pool. A report of ASan ends
-# the process: it must reach the terminal, not a file of pytest's capture.
+# The second pass sends every object through malloc, so that ASan sees those that pymalloc would pool: the tests of what handles
+# objects in C. A report of ASan ends the process: it must reach the terminal, not a file of pytest's capture.
+TESTS_OF_OBJECTS = tests/bug_classes tests/property $(wildcard tests/integration/test_*.py) \
+                   $(addprefix tests/integration/,holders propagation retained ring store)
 .PHONY: test-python-sanitized
 test-python-sanitized: $(VENV)/.installed-$(EXTRAS)
-	@for allocator in default malloc; do
-		echo "==> pytest under ASan + UBSan, PYTHONMALLOC=$$allocator"
+	@under_sanitizers() {
+		echo "==> pytest under ASan + UBSan, PYTHONMALLOC=$$1"
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-			PYTHONMALLOC="$$allocator" $(VENV)/bin/python -m pytest --capture=sys $(EACH_BUILD) $(PYTEST_ARGS)
-	done
+			PYTHONMALLOC="$$1" $(VENV)/bin/python -m pytest --capture=sys $(EACH_BUILD) $(PYTEST_ARGS) "$${@:2}"
+	}
+	under_sanitizers default
+	under_sanitizers malloc $(TESTS_OF_OBJECTS)
 
 test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS='…' to choose
 	@failed=
