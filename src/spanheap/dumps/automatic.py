@@ -72,6 +72,7 @@ class Automatic:
         self._served: dict[object, None] = {}
         self._refused_for: set[tuple[str, object]] = set()
         self._prepared: PreparedDump | None = None
+        self._why_unprepared: str | None = None
         self._to_enter: tuple[Path, int, int] | None = None   # an emergency dump that is not yet in the budget
         self._baseline: Baseline | None = None
         self._base_sites: dict[int, float] = {}
@@ -117,11 +118,17 @@ class Automatic:
         if not self._memory_refused or not self._busy.acquire(False):
             return
         try:
-            if self._now >= self._wait_until_emergency:
-                self._write_emergency(session, 0)
-            else:
+            if self._now < self._wait_until_emergency:
                 self._memory_refused = False
                 self._refuse("memory_error", "cooldown", None)
+                return
+            if self._prepared is None:   # where nothing was expected to refuse
+                self._prepare(session, self._now)
+            if self._prepared is None:
+                self._memory_refused = False
+                self._refuse("memory_error", self._why_unprepared or "busy", None)
+                return
+            self._write_emergency(session, 0)
         except Exception:   # a MemoryError, most likely: the next tick tries again
             self.errors += 1
         finally:
@@ -129,8 +136,6 @@ class Automatic:
 
     def _write_emergency(self, session: Session, reason: int) -> bool:
         """Whether it was tried. From `write` on nothing is allocated until the file is complete."""
-        if self._prepared is None:
-            self._prepare(session, self._now)
         prepared = self._prepared
         if prepared is None or not session._dump_lock.acquire(False):
             return False
@@ -161,11 +166,11 @@ class Automatic:
                 if self._prepared is not None:
                     self._prepared.close()
                 self._prepared = None
-                if self._memory_refused:
-                    self._refuse("memory_error", refusal, None)
             elif self._prepared is None:
                 self._prepared = PreparedDump(directory, session._resource(), session._started)
+            self._why_unprepared = refusal
         except (OSError, MemoryError, DumpError) as error:
+            self._why_unprepared = "failed"
             self._failed("emergency", error)
 
     def _enter(self, now: float) -> None:
@@ -213,11 +218,16 @@ class Automatic:
             self._first = now
         self._enter(now)
         rung = self._rung(session, now)
-        if rung == "aggregates" and now >= self._wait_until_emergency:
-            self._ladder.done(rung)
-            if self._write_emergency(session, 1):
+        if rung == "aggregates":
+            if now < self._wait_until_emergency or self._prepared is None:
+                self._refuse("memory_limit", self._why_unprepared or "cooldown", rung)
+            elif self._write_emergency(session, 1):
+                self._ladder.done(rung)
+                self._refused_for.discard(("memory_limit", rung))
                 self._enter(now)
                 return
+            else:
+                self._refuse("memory_limit", "busy", rung)
         for trigger in self._triggers(session, now, rung):
             self._serve(session, trigger, now)
             return   # one a tick
@@ -237,7 +247,7 @@ class Automatic:
         usage = memory_limit.tightest(self._limits)
         self._fraction = usage.fraction if usage is not None else 0.0
         refuses = any(limit.source == "RLIMIT_AS" for limit in self._limits)
-        if (refuses or self._fraction >= PREPARE_AT) and now >= self._next_prepare:
+        if (refuses or self._fraction >= min(PREPARE_AT, self.policy.aggregates_at or 1.0)) and now >= self._next_prepare:
             self._prepare(session, now)
         return self._ladder.observe(now, self._fraction)
 
