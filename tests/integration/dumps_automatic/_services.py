@@ -18,8 +18,9 @@ _AT_THE_LIMIT = """
 import resource, sys, time
 import spanheap
 folder, fraction, extra = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
+rungs = {} if fraction <= 1 else {"full_at": None, "aggregates_at": None}   # then only what is refused counts
 session = spanheap.start(tick=0.05, sample_interval=64 * 1024, detect=None,
-                         dumps=spanheap.DumpPolicy(folder=folder, min_free_bytes=0))
+                         dumps=spanheap.DumpPolicy(folder=folder, min_free_bytes=0, **rungs))
 virtual = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 limit = virtual + extra
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -56,8 +57,8 @@ import spanheap
 from spanheap import memory_limit
 folder = sys.argv[1]
 session = spanheap.start(tick=None, sample_interval=2048, detect=None, dumps=spanheap.DumpPolicy(
-    folder=folder, min_free_bytes=0, cooldown_s=0, max_per_day=1000, keep=4, full_at=None, baseline_after=0, growth_percent=0.01,
-    growth_within=1))
+    folder=folder, min_free_bytes=0, cooldown_s=0, max_per_day=1000, keep=4, full_at=None, baseline_after=0,
+    growth_percent=0.01, growth_within=1))
 limit = memory_limit.Limit(1000, "given")
 memory_limit.find = lambda **_: [limit]
 kept, now, step = [], time.time(), 0

@@ -24,7 +24,7 @@ def test_at_95_percent_of_an_enforced_limit(tmp_path: Path) -> None:
 def test_with_the_heap_exhausted(tmp_path: Path) -> None:
     """Not one block of 64 bytes is to be had, and the dump is complete."""
     [dump] = _services.at_the_limit(tmp_path, 2.0, extra=48 << 20)
-    assert {"reason=memory_error", "reason=memory_limit"} & set(dump.comments)
+    assert "reason=memory_error" in dump.comments
     assert any(frame.function == "leak" for site in dump.sites(3) for frame in site.stack)
 
 

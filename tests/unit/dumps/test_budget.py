@@ -44,7 +44,10 @@ def test_an_emergency_waits_for_emergencies_alone(tmp_path: Path) -> None:
     assert budget(tmp_path).spend(NOW + 2, "c", emergency=True) == "cooldown"
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"dumps": 3}', b'{"dumps": [{"time": "x"}]}', b"\xff" * 99, b"[" * 99_999])
+@pytest.mark.parametrize(
+    "damage", [b"", b"{", b"[]", b'{"dumps": 3}', b'{"dumps": [{"time": "x"}]}', b"\xff" * 99, b"[" * 99_999],
+    ids=["empty", "torn", "list", "number", "row", "bytes", "deep"],
+)
 def test_a_damaged_file_does_not_reset_the_budget(tmp_path: Path, damage: bytes) -> None:
     """What was written is counted by the dumps that are there."""
     for i in range(4):

@@ -36,7 +36,7 @@ def test_what_cannot_be_is_refused(name: str, value: Any, error: type[Exception]
     """The message names the field, the value and the range."""
     with pytest.raises(error, match=says) as raised:
         spanheap.DumpPolicy(**{name: value})
-    assert name in str(raised.value) and repr(value) in str(raised.value) or "SIG" in str(raised.value)
+    assert f"DumpPolicy({name}=…)" in str(raised.value)
 
 
 def test_repr_shows_what_was_changed() -> None:
