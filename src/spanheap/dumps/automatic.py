@@ -175,11 +175,11 @@ class Automatic:
 
     def _enter(self, now: float) -> None:
         """An emergency dump was not paid for before it was written: that needs memory."""
+        if self._to_enter is None:
+            return
         from spanheap.dumps.budget import Busy
         from spanheap.dumps.emergency import REASONS
 
-        if self._to_enter is None:
-            return
         path, reason, error = self._to_enter
         try:
             self._budget(path.parent).spend(now, path.name, emergency=True, written=True)
