@@ -24,6 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--detector-seeds", type=int, default=60, help="of each simulated service (default 60)")
     group.addoption("--stall-seconds", type=float, default=60.0, help="of the exporter behind the throttle (default 60)")
     group.addoption("--kill-rounds", type=int, default=500, help="of a service that records (default 500)")
+    group.addoption("--dump-kills", type=int, default=200, help="of a service that dumps (default 200)")
+    group.addoption("--dump-runs", type=int, default=20, help="of a process at its memory limit (default 20)")
     group.addoption("--fuzz-seconds", type=float, default=600.0, help="of the reader of recordings (default 600)")
     group.addoption("--cpython-suites", default=CPYTHON_SUITES, help="CPython's tests to run while profiled")
 
@@ -44,6 +46,18 @@ def stall_seconds(pytestconfig: pytest.Config) -> float:
 def kill_rounds(pytestconfig: pytest.Config) -> int:
     """Return how often a recording service is killed."""
     return int(pytestconfig.getoption("--kill-rounds"))
+
+
+@pytest.fixture(scope="session")
+def dump_kills(pytestconfig: pytest.Config) -> int:
+    """Return how often a dumping service is killed."""
+    return int(pytestconfig.getoption("--dump-kills"))
+
+
+@pytest.fixture(scope="session")
+def dump_runs(pytestconfig: pytest.Config) -> int:
+    """Return how often a process is brought to its memory limit."""
+    return int(pytestconfig.getoption("--dump-runs"))
 
 
 @pytest.fixture(scope="session")

@@ -194,11 +194,24 @@ static inline bool raw_runs_out_in_hook(size_t size) {
 
 /* ------------------------------------------------------------------ RAW. ctx is ignored: a torn install is harmless */
 
+/* The smallest request that the system refused: one that is larger than the machine says nothing about the heap. */
+static SH_COLD void refused_in_hook(size_t size) {
+    size_t before = atomic_load_explicit(&hook.refused, memory_order_relaxed);
+    if (!before || size < before) atomic_store_explicit(&hook.refused, size | (size == 0), memory_order_relaxed);
+}
+
+bool sh_hook_take_refused(size_t below) {
+    size_t size = atomic_load_explicit(&hook.refused, memory_order_relaxed);
+    if (size) atomic_store_explicit(&hook.refused, 0, memory_order_relaxed);
+    return size && size < below;
+}
+
 static const PyMemAllocatorEx *raw_beneath(void) { return atomic_load_explicit(&hook.raw, memory_order_acquire); }
 
 static void *raw_malloc_in_hook(void *ctx, size_t size) {
     const PyMemAllocatorEx *beneath = raw_beneath();
     void *p = beneath->malloc(beneath->ctx, size);
+    if (SH_UNLIKELY(!p)) refused_in_hook(size);
     if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);
     return p;
 }
@@ -206,6 +219,7 @@ static void *raw_malloc_in_hook(void *ctx, size_t size) {
 static void *raw_calloc_in_hook(void *ctx, size_t count, size_t size) {
     const PyMemAllocatorEx *beneath = raw_beneath();
     void *p = beneath->calloc(beneath->ctx, count, size);
+    if (SH_UNLIKELY(!p)) refused_in_hook(count * size);
     if (raw_runs_out_in_hook(count * size)) raw_ran_out_in_hook(p, count * size);
     return p;
 }
@@ -222,6 +236,7 @@ static void *realloc_in_hook(const PyMemAllocatorEx *beneath, void *old, size_t 
 
 static void *raw_realloc_in_hook(void *ctx, void *old, size_t size) {
     void *p = realloc_in_hook(raw_beneath(), old, size);
+    if (SH_UNLIKELY(!p)) refused_in_hook(size);
     if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);
     return p;
 }
@@ -309,6 +324,7 @@ void sh_hook_fill_escape(PyMemAllocatorEx *a) {
 
 static void classic_count_in_hook(void *p, size_t size) {
     sh_rate rate;
+    if (SH_UNLIKELY(!p)) refused_in_hook(size);
     if (SH_LIKELY((hook.left -= (int64_t)(size | (size == 0))) >= 0)) return;
     PyThreadState *tstate = ran_out_in_hook(size, SIZE_MAX, &rate);
     if (tstate && p) record_in_hook(tstate, p, size, rate);

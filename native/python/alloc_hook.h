@@ -46,6 +46,7 @@ typedef struct {
     uint32_t max_depth;
     int64_t window_end_ns;         /* 0: OBJ/MEM are hooked all the time */
     _Atomic uint64_t without_thread_state;   /* RAW samples that could not be taken */
+    _Atomic size_t refused;        /* bytes of the smallest request that got NULL since it was asked for; 0: none */
     uint64_t muted, pending_overflow, samples_begun, sampling_ns;
     sh_label_table labels;
     sh_profile profile;
@@ -71,5 +72,7 @@ bool sh_hook_probe_end(void);
 /* Nothing that this thread allocates is sampled until unmuted (nests). */
 void sh_hook_mute(void);
 void sh_hook_unmute(void);
+/* Whether the system has refused memory since the last call, and for less than so many bytes. */
+bool sh_hook_take_refused(size_t below);
 
 #endif

@@ -11,15 +11,54 @@ static uint32_t renumber(renumbering *r, uint32_t id) {
     return r->of[id] - 1;
 }
 
+/* What a snapshot is made of: the caller's memory, cut from the front, or malloc's. */
+typedef struct { char *next, *end; bool given; } supply;
+
+enum { ALIGNED_TO = 16 };
+
+static size_t aligned(size_t bytes) { return (bytes + ALIGNED_TO - 1) / ALIGNED_TO * ALIGNED_TO; }
+
+static void *take(supply *from, size_t count, size_t size) {
+    if (!from->given) return malloc(count * size);
+    size_t bytes = aligned(count * size);
+    if (bytes > (size_t)(from->end - from->next)) return NULL;
+    from->next += bytes;
+    return from->next - bytes;
+}
+
+static void *take_zeroed(supply *from, size_t count, size_t size) {
+    if (!from->given) return calloc(count, size);
+    void *taken = take(from, count, size);
+    return taken ? memset(taken, 0, count * size) : NULL;
+}
+
+static void give_back(const supply *from, void *taken) {
+    if (!from->given) free(taken);
+}
+
+size_t sh_heap_snapshot_memory_bytes(const sh_profile *p, uint32_t label_capacity) {
+    size_t entries = (size_t)p->live.capacity + 1, rows = ((size_t)1 << p->totals.bits) + 1;
+    size_t labels = (size_t)label_capacity + 1;
+    return entries * (sizeof(sh_snapshot_sample) + sizeof(sh_total)) + rows * sizeof(sh_total)
+        + ((size_t)p->stacks.capacity + 1) * (sizeof(uint32_t) + sizeof(sh_snapshot_stack))
+        + ((size_t)p->stacks.frame_capacity + 1) * sizeof(uint32_t)
+        + ((size_t)p->spans.capacity + 1) * (sizeof(uint32_t) + sizeof(sh_snapshot_span))
+        + (SH_THREAD_CAPACITY + 1) * 2 * sizeof(uint32_t)
+        + labels * (sizeof(uint32_t) + sizeof(sh_snapshot_label) + sizeof(sh_label_key))
+        + (size_t)16 * ALIGNED_TO;
+}
+
 void sh_heap_snapshot_fini(sh_heap_snapshot *s) {
-    free(s->samples);
-    free(s->totals);
-    free(s->stacks);
-    free(s->frames);
-    free(s->spans);
-    free(s->thread_names);
-    free(s->labels);
-    free(s->label_keys);
+    if (!s->borrowed) {
+        free(s->samples);
+        free(s->totals);
+        free(s->stacks);
+        free(s->frames);
+        free(s->spans);
+        free(s->thread_names);
+        free(s->labels);
+        free(s->label_keys);
+    }
     memset(s, 0, sizeof *s);
 }
 
@@ -43,12 +82,12 @@ static void add_sample(sh_heap_snapshot *s, const sh_profile *p, const sh_sample
     s->sums.live_samples++;
 }
 
-static bool copy_stacks(sh_heap_snapshot *s, const sh_profile *p, renumbering *stacks) {
+static bool copy_stacks(sh_heap_snapshot *s, const sh_profile *p, renumbering *stacks, supply *memory) {
     uint32_t frames = 0;
     for (uint32_t id = 0; id < p->stacks.high; id++)
         if (stacks->of[id]) frames += p->stacks.stacks[id].depth;
-    s->stacks = malloc(stacks->count * sizeof *s->stacks);
-    s->frames = malloc((frames + 1) * sizeof *s->frames);
+    s->stacks = take(memory, stacks->count, sizeof *s->stacks);
+    s->frames = take(memory, frames + 1, sizeof *s->frames);
     if (!s->stacks || !s->frames) return false;
     s->stack_count = stacks->count;
     for (uint32_t id = 0; id < p->stacks.high; id++) {
@@ -63,8 +102,8 @@ static bool copy_stacks(sh_heap_snapshot *s, const sh_profile *p, renumbering *s
     return true;
 }
 
-static bool copy_spans(sh_heap_snapshot *s, const sh_profile *p, const renumbering *spans) {
-    s->spans = malloc((spans->count + 1) * sizeof *s->spans);
+static bool copy_spans(sh_heap_snapshot *s, const sh_profile *p, const renumbering *spans, supply *memory) {
+    s->spans = take(memory, spans->count + 1, sizeof *s->spans);
     if (!s->spans) return false;
     s->span_count = spans->count;
     for (uint32_t slot = 0; slot < p->spans.high; slot++) {
@@ -78,8 +117,8 @@ static bool copy_spans(sh_heap_snapshot *s, const sh_profile *p, const renumberi
     return true;
 }
 
-static bool copy_threads(sh_heap_snapshot *s, const sh_profile *p, const renumbering *threads) {
-    s->thread_names = malloc((threads->count + 1) * sizeof *s->thread_names);
+static bool copy_threads(sh_heap_snapshot *s, const sh_profile *p, const renumbering *threads, supply *memory) {
+    s->thread_names = take(memory, threads->count + 1, sizeof *s->thread_names);
     if (!s->thread_names) return false;
     s->thread_count = threads->count;
     for (uint32_t slot = 0; slot < p->threads.high; slot++)
@@ -88,9 +127,9 @@ static bool copy_threads(sh_heap_snapshot *s, const sh_profile *p, const renumbe
 }
 
 /* Sets are few next to samples, and share their beginnings: each pair is copied once. */
-static bool copy_labels(sh_heap_snapshot *s, const sh_label_table *table) {
+static bool copy_labels(sh_heap_snapshot *s, const sh_label_table *table, supply *memory) {
     uint32_t high = table && table->labels ? table->high : 1;
-    renumbering labels = { calloc(high, sizeof(uint32_t)), 0 };
+    renumbering labels = { take_zeroed(memory, high, sizeof(uint32_t)), 0 };
     if (!labels.of) return false;
     renumber(&labels, SH_LABELS_NONE);
     for (uint32_t i = 0; i < s->sample_count; i++) {
@@ -99,8 +138,8 @@ static bool copy_labels(sh_heap_snapshot *s, const sh_label_table *table) {
         s->samples[i].labels = renumber(&labels, set);
     }
     s->label_key_count = labels.count > 1 ? table->key_count : 0;
-    s->labels = calloc(labels.count, sizeof *s->labels);
-    s->label_keys = malloc((s->label_key_count + 1) * sizeof *s->label_keys);
+    s->labels = take_zeroed(memory, labels.count, sizeof *s->labels);
+    s->label_keys = take(memory, s->label_key_count + 1, sizeof *s->label_keys);
     bool ok = s->labels && s->label_keys;
     if (ok) {
         s->label_count = labels.count;
@@ -111,19 +150,20 @@ static bool copy_labels(sh_heap_snapshot *s, const sh_label_table *table) {
             s->labels[labels.of[set] - 1] = (sh_snapshot_label){ from->parent ? labels.of[from->parent] - 1 : 0, from->key, from->value };
         }
     }
-    free(labels.of);
+    give_back(memory, labels.of);
     return ok;
 }
 
-bool sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p) {
+static bool capture(sh_heap_snapshot *s, sh_profile *p, supply *memory) {
     memset(s, 0, sizeof *s);
+    s->borrowed = memory->given;
     sh_profile_fold(p, UINT32_MAX);
     uint32_t entries = p->live.high, totals = sh_totals_table_count(&p->totals);
-    renumbering stacks = { calloc(p->stacks.high, sizeof(uint32_t)), 0 };
-    renumbering spans = { calloc(p->spans.high, sizeof(uint32_t)), 0 };
-    renumbering threads = { calloc(p->threads.high, sizeof(uint32_t)), 0 };
-    s->samples = malloc((entries + 1) * sizeof *s->samples);
-    s->totals = malloc((totals + entries + 1) * sizeof *s->totals);
+    renumbering stacks = { take_zeroed(memory, p->stacks.high, sizeof(uint32_t)), 0 };
+    renumbering spans = { take_zeroed(memory, p->spans.high, sizeof(uint32_t)), 0 };
+    renumbering threads = { take_zeroed(memory, p->threads.high, sizeof(uint32_t)), 0 };
+    s->samples = take(memory, entries + 1, sizeof *s->samples);
+    s->totals = take(memory, totals + entries + 1, sizeof *s->totals);
     bool ok = stacks.of && spans.of && threads.of && s->samples && s->totals;
     if (ok) {
         s->interval = p->interval;
@@ -147,12 +187,22 @@ bool sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p) {
             sample->thread = renumber(&threads, sample->thread);
         }
         for (uint32_t i = 0; i < s->total_count; i++) s->totals[i].stack = renumber(&stacks, s->totals[i].stack);
-        ok = copy_stacks(s, p, &stacks) && copy_spans(s, p, &spans) && copy_threads(s, p, &threads)
-            && copy_labels(s, p->options.labels);
+        ok = copy_stacks(s, p, &stacks, memory) && copy_spans(s, p, &spans, memory) && copy_threads(s, p, &threads, memory)
+            && copy_labels(s, p->options.labels, memory);
     }
-    free(stacks.of);
-    free(spans.of);
-    free(threads.of);
+    give_back(memory, stacks.of);
+    give_back(memory, spans.of);
+    give_back(memory, threads.of);
     if (!ok) sh_heap_snapshot_fini(s);
     return ok;
+}
+
+bool sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p) {
+    supply memory = { NULL, NULL, false };
+    return capture(s, p, &memory);
+}
+
+bool sh_heap_snapshot_capture_into(sh_heap_snapshot *s, sh_profile *p, void *memory, size_t bytes) {
+    supply given = { memory, (char *)memory + bytes, true };
+    return capture(s, p, &given);
 }

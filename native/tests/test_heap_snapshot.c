@@ -1,5 +1,6 @@
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "check.h"
@@ -208,6 +209,15 @@ static void test_every_field(void) {
     CHECK(s.interval == 1.0 && s.active_spans == SPANS / 2 && s.thread_count == 3);
     CHECK(samples_match(&s) && totals_match(&s) && sums_match(&s) && ids_are_dense(&s));
     CHECK(sh_profile_valid(&profile) && profile.live.retired_count == 0);
+    size_t bytes = sh_heap_snapshot_memory_bytes(&profile, 100);
+    void *memory = malloc(bytes);
+    if (CHECK(memory != NULL)) memset(memory, 0xA5, bytes);   /* any contents: zeroes are not to be relied on */
+    sh_heap_snapshot in_given_memory;
+    CHECK(sh_heap_snapshot_capture_into(&in_given_memory, &profile, memory, bytes));
+    CHECK(samples_match(&in_given_memory) && totals_match(&in_given_memory) && sums_match(&in_given_memory));
+    CHECK(ids_are_dense(&in_given_memory) && in_given_memory.sample_count == s.sample_count);
+    sh_heap_snapshot_fini(&in_given_memory);
+    free(memory);
 
     for (uint32_t i = 0; i < 4; i++) sh_label_table_release(&labels, sets[i]);
     CHECK(labels.in_use == 3 && sh_profile_valid(&profile));   /* the samples hold them */

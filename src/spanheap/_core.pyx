@@ -5,6 +5,7 @@ from sys import intern as _intern
 
 from cpython.object cimport Py_TYPE, PyObject
 from cpython.ref cimport Py_DECREF
+from libc.errno cimport ENOMEM
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
@@ -163,6 +164,7 @@ include "_core_recorder.pxi"
 include "_core_spans.pxi"
 include "_core_labels.pxi"
 include "_core_capture.pxi"
+include "_core_emergency.pxi"
 include "_core_cohorts.pxi"
 include "_core_throttle.pxi"
 include "_core_watched.pxi"

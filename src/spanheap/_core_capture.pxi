@@ -45,6 +45,30 @@ cdef class Capture:
     def active_spans(self):
         return self.snapshot.active_spans
 
+    def site_bytes(self):
+        """{a hash of the stack: its live bytes}: enough to tell whether two dumps of this process show the same."""
+        cdef sh_heap_snapshot *s = &self.snapshot
+        cdef uint32_t i, k
+        cdef uint64_t h
+        cdef double *live = <double *>malloc((s.stack_count + 1) * sizeof(double))
+        if live == NULL:
+            raise MemoryError("no memory to compare dumps")
+        try:
+            memset(live, 0, (s.stack_count + 1) * sizeof(double))
+            for i in range(s.sample_count):
+                live[s.samples[i].stack] += s.samples[i].bytes
+            sites = {}
+            for i in range(s.stack_count):
+                if live[i] <= 0:
+                    continue
+                h = 14695981039346656037U   # FNV-1a over the numbers of the locations, which stay the same
+                for k in range(s.stacks[i].depth):
+                    h = (h ^ s.frames[s.stacks[i].first + k]) * <uint64_t>1099511628211U
+                sites[h] = sites.get(h, 0.0) + live[i]
+            return sites
+        finally:
+            free(live)
+
     def rows(self):
         """[Row]: one a live sample, then one a sum of released ones."""
         cdef sh_heap_snapshot *s = &self.snapshot

@@ -286,6 +286,8 @@ cdef extern from "spanheap/heap_snapshot.h" nogil:
         const sh_string_table *strings
         const sh_location_table *locations
     bint sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p)
+    bint sh_heap_snapshot_capture_into(sh_heap_snapshot *s, sh_profile *p, void *memory, size_t bytes)
+    size_t sh_heap_snapshot_memory_bytes(const sh_profile *p, uint32_t label_capacity)
     void sh_heap_snapshot_fini(sh_heap_snapshot *s)
 
 
@@ -297,6 +299,11 @@ cdef extern from "spanheap/heap_dump.h" nogil:
         int64_t duration_ns
     size_t sh_heap_dump_workspace_bytes(const sh_string_table *strings, const sh_location_table *locations)
     int sh_heap_dump_write(const sh_heap_snapshot *s, const sh_heap_dump_info *info, int fd, void *workspace)
+
+
+cdef extern from "spanheap/dump_file.h" nogil:
+    int sh_dump_file_write(const sh_heap_snapshot *s, const sh_heap_dump_info *info, int folder, const char *temporary,
+                           const char *name, void *workspace)
 
 
 cdef extern from "spanheap/span_ring.h" nogil:
@@ -470,6 +477,7 @@ cdef extern from "alloc_hook.h":
     bint sh_hook_has_pending()
     void sh_hook_mute()
     void sh_hook_unmute()
+    bint sh_hook_take_refused(size_t below)
 
 
 cdef extern from "hook_install.h":

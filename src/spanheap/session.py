@@ -20,6 +20,7 @@ from spanheap import _core, process
 from spanheap.detection.policy import LeakPolicy
 from spanheap.detection.verdict import LeakVerdict
 from spanheap.detection.watch import LeakWatch
+from spanheap.dumps.automatic import Automatic
 from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
@@ -76,6 +77,7 @@ class Session:
         self.spans = SpanStore(
             options.span_capacity, options.span_ttl, None if self._recorder is None else self._recorder.memory)
         self._leaks = LeakWatch(options.detect, self.spans, options.pause_budget_ms) if options.detect is not None else None
+        self._dumps = Automatic(options.dumps) if options.dumps is not None else None
 
     # ------------------------------------------------------------ life
 
@@ -102,6 +104,8 @@ class Session:
             self._attached = providers.attach(o.tracer_provider)
             gauges.attach(o.meter_provider, o.label_metrics)
             self._open_recorder()
+            if self._dumps is not None:
+                self._dumps.start()
             self._ensure_ticking()
         except BaseException:
             self.shutdown()   # nothing may stay on that nobody can stop
@@ -139,6 +143,8 @@ class Session:
                 return
             if self._ticker is not None:
                 self._ticker.stop()
+            if self._dumps is not None:
+                self._dumps.close(self, time.time() if self._ticker is not None else self._now)
             if self._recorder is not None:
                 try:
                     self._recorder.close(exception)
@@ -168,6 +174,8 @@ class Session:
         """One step of the housekeeping: the tick thread's, every `tick` seconds; with tick=None, the caller's."""
         if not self._running:
             return
+        if self._dumps is not None:   # first: there may be no memory for anything else
+            self._dumps.emergency(self)
         start = time.perf_counter()
         _core.tick(_FRAMES_PER_TICK)
         unnamed, known = _core.unnamed_threads()
@@ -185,6 +193,8 @@ class Session:
             self._recorder.write()
         self._ticks += 1
         self._longest_tick_s = max(self._longest_tick_s, time.perf_counter() - start)
+        if self._dumps is not None:   # last: a dump is written by this thread and takes as long as the disk does
+            self._dumps.tick(self, now)
 
     def _require_running(self) -> None:
         if not self._running:
@@ -217,15 +227,28 @@ class Session:
         temporary directory. The file is complete or absent, mode 0600. Raises DumpError.
         """
         self._require_running()
-        with self._dump_lock, _core.Muted():
-            from spanheap.dumps import description, writer  # only a service that dumps pays for their imports
+        from spanheap.dumps import writer  # only a service that dumps pays for the import
+
+        with self._dump_lock:
+            written = self._write_dump(writer.target_path(path), reason)
+        assert written is not None
+        return written
+
+    def _write_dump(self, target: Path, reason: str, more: Sequence[str] = (),
+                    wanted: Callable[[_core.Capture], bool] | None = None) -> Path | None:
+        """With `_dump_lock` held. more: comments after the others. wanted: asked once the heap was read; False: no dump."""
+        with _core.Muted():
+            from spanheap.dumps import description, writer
 
             self._name_threads()
-            target = writer.target_path(path)
             capture = _core.Capture()
-            resource = providers.resource_attributes(self._options.tracer_provider)
-            lines = description.lines(capture, resource, reason, _core.hook_mode())
+            if wanted is not None and not wanted(capture):
+                return None
+            lines = description.lines(capture, self._resource(), reason, _core.hook_mode(), more)
             return writer.write(capture, target, lines, time.monotonic() - self._started)
+
+    def _resource(self) -> dict[str, Any]:
+        return providers.resource_attributes(self._options.tracer_provider)
 
     def leaks(self) -> list[LeakVerdict]:
         """What grows and is not given back, as of the last tick: most growth first, suspicions (`growing`) last.
@@ -279,6 +302,11 @@ class Session:
             paused_s=self._leaks.pauses.spent_ms / 1e3 if self._leaks is not None else 0.0,
             recorder=self._recorder.path if self._recorder else "",
             recorder_errors=self._recorder_errors,
+            dumps_written=self._dumps.outcome("written") if self._dumps else 0,
+            dumps_refused=self._dumps.outcome("refused") if self._dumps else 0,
+            dumps_saved=self._dumps.outcome("saved") if self._dumps else 0,
+            dump_errors=self._dumps.errors if self._dumps else 0,
+            dumps_by_reason=self._dumps.by_reason() if self._dumps else {},
             **self.spans._counters(),
         )
 
@@ -403,6 +431,8 @@ def _after_fork_in_child() -> None:
     if session is not None and session._running:
         session._dump_lock = threading.Lock()
         session._ticking = False
+        if session._dumps is not None:
+            session._dumps.forked()
         if session._recorder is not None:
             session._recorder.forked()
         if session._ticker is not None:

@@ -86,6 +86,16 @@ class Stats:
     """Walks over the heap that the leak detector has made on its own."""
     paused_s: float
     """What they took together."""
+    dumps_written: int
+    """Automatic dumps."""
+    dumps_refused: int
+    """Wanted, but not written: cooldown, budget, disk_space, or busy with another dump."""
+    dumps_saved: int
+    """Wanted, but they would have shown what the last one did."""
+    dump_errors: int
+    """What went wrong in between; the log has the first."""
+    dumps_by_reason: dict[str, int]
+    """Of all these: `written.` and `saved.` with the trigger, `refused.` with the reason, `failed.` with where."""
 
     @classmethod
     def of(cls, counters: dict[str, Any], **rest: Any) -> Stats:

@@ -46,14 +46,24 @@ class Ticker:
             self._thread.join()
         self._thread = None
 
+    def _waited(self, stop: threading.Event) -> bool:
+        """Event.wait makes a lock: where there is no memory for one, a thread that must go on sleeps instead."""
+        try:
+            return stop.wait(self._interval)
+        except MemoryError:
+            time.sleep(self._interval)
+            return stop.is_set()
+
     def _run(self, tick: Callable[[float], bool | None]) -> None:
         stop = self._stop
         before = self.cpu_s   # in a forked child, what it inherited: a counter does not fall
         with _core.Muted():
-            while not stop.wait(self._interval):
+            while not self._waited(stop):
                 try:
                     if tick(time.time()) is False:
                         return
+                except MemoryError:   # there may be none to log it with either
+                    self.errors += 1
                 except Exception:
                     self.errors += 1
                     if self.errors == 1:

@@ -5,7 +5,8 @@
  * Invariant: a block is in `samples` (live) or in `totals` (gone), never in both, never in neither; hence
  *      allocated = sum(totals) + sum(samples).
  * Several totals may have the same key. A snapshot must not outlive its profile.
- * Thread rules: capture needs the GIL; a captured snapshot is immutable. Memory comes from malloc: not for use in hooks. */
+ * Thread rules: capture needs the GIL; a captured snapshot is immutable. Memory comes from malloc, or is the caller's where no
+ * more is to be had: not for use in hooks. */
 #ifndef SPANHEAP_HEAP_SNAPSHOT_H
 #define SPANHEAP_HEAP_SNAPSHOT_H
 
@@ -48,6 +49,7 @@ typedef struct {
     sh_profile_sums sums;
     double interval;                /* mean sampling interval in force, bytes */
     uint32_t active_spans;
+    bool borrowed;                  /* its memory is the caller's */
     int64_t realtime_ns, monotonic_ns;
     const sh_string_table *strings;
     const sh_location_table *locations;
@@ -55,6 +57,10 @@ typedef struct {
 
 /* Folds what is retired, then copies. False when malloc refuses; the snapshot is then empty. */
 bool sh_heap_snapshot_capture(sh_heap_snapshot *s, sh_profile *p);
+/* The same without malloc: in `memory` (aligned to 16, any contents), which must outlive the snapshot. False: it is too small. */
+bool sh_heap_snapshot_capture_into(sh_heap_snapshot *s, sh_profile *p, void *memory, size_t bytes);
+/* Enough for whatever may be in the tables, as far as their capacities do not grow; label_capacity: that of the label table. */
+size_t sh_heap_snapshot_memory_bytes(const sh_profile *p, uint32_t label_capacity);
 void sh_heap_snapshot_fini(sh_heap_snapshot *s);
 
 #endif

@@ -100,6 +100,11 @@ class LeakWatch:
     def verdicts(self) -> list[LeakVerdict]:
         return list(self._verdicts)
 
+    @property
+    def clock(self) -> float:
+        """The time of the last tick as `pauses` counts it."""
+        return self._clock.now
+
     # ------------------------------------------------------------ tick
 
     def tick(self, now: float) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -35,14 +36,30 @@ def _one_line(value: object) -> str:
     return " ".join(str(value).split())
 
 
-def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: str) -> list[str]:
-    """The lines, in the order in which a reader wants them."""
+def _of_resource(resource: dict[str, Any]) -> list[tuple[str, object]]:
+    known = resource or _environment_resource()
+    return [(key, known[key]) for key in _RESOURCE_KEYS if known.get(key)]
+
+
+def fixed_lines(resource: dict[str, Any]) -> list[str]:
+    """What can be said of a dump before it is written."""
+    facts = [
+        *_of_resource(resource),
+        ("process.pid", os.getpid()),
+        ("sampling", f"poisson over bytes, values unsampled, hook {_core.hook_mode()}"),
+        ("attribution", "off" if _core.attribution() == _core.ATTRIBUTION_OFF else "on"),
+        ("spanheap.version", __version__),
+    ]
+    return [f"{key}={_one_line(value)}" for key, value in facts]
+
+
+def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: str, more: Sequence[str] = ()) -> list[str]:
+    """The lines, in the order in which a reader wants them; `more` comes after them."""
     now = time.time_ns()
     live_bytes, live_objects, allocated_bytes, _, samples = capture.sums
-    known = resource or _environment_resource()
     memory = process.memory()
-    facts: list[tuple[str, object]] = [(key, known[key]) for key in _RESOURCE_KEYS if known.get(key)]
-    facts += [
+    facts = [
+        *_of_resource(resource),
         ("reason", reason),
         ("time", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(capture.time))),
         ("process.pid", os.getpid()),
@@ -69,4 +86,4 @@ def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: s
             f"top_live_trace.{i}={trace_id} live_bytes={live:.0f} samples={count} age_s={age} "
             f"span_name={_one_line(name)!r} root_span_name={_one_line(root)!r}{'' if sampled else ' sampled=false'}"
         )
-    return described
+    return [*described, *map(_one_line, more)]

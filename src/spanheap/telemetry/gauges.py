@@ -66,6 +66,17 @@ def _predecessor_deaths() -> Iterable[tuple[float, dict[str, str]]]:
     return [(count, {"spanheap.death.kind": kind}) for kind, count in by_kind.items()] or [(0, {})]
 
 
+def _dumps() -> Iterable[tuple[float, dict[str, str]]]:
+    from spanheap.session import current
+
+    session = current()
+    counts = session._dumps.counts.copy() if session is not None and session._dumps is not None else {}
+    return [
+        (number, {"spanheap.dump.outcome": outcome, "spanheap.dump.reason": reason})
+        for (outcome, reason), number in counts.items()
+    ] or [(0, {})]
+
+
 def _records_by_state() -> Iterable[tuple[float, dict[str, str]]]:
     from spanheap.session import current
 
@@ -201,6 +212,9 @@ def attach(provider: Any | None, label_metrics: Sequence[str] = ()) -> None:
     meter.create_observable_counter(
         "spanheap.recorder.predecessor_deaths", callback(_predecessor_deaths), "{death}",
         "Earlier processes of the same recorder path that did not end cleanly, found at start.",
+    )
+    meter.create_observable_counter(
+        "spanheap.dump.count", callback(_dumps), "{dump}", "Automatic dumps that were wanted, by what became of them.",
     )
     meter.create_observable_counter(
         "spanheap.profiler.cpu.time", one(_cpu_s), "s", "CPU time of taking samples and of the tick thread."

@@ -1,0 +1,446 @@
+"""Automatic dumps at work in a session: the tick asks the triggers, the budget and the disk, and writes.
+
+    emergency() ── the system refused memory ─────────────────────────────┐
+    tick(now) ──► the memory limit's upper rung ──────────────────────────┴► a prepared dump, which allocates nothing
+            └──► verdicts, lower rung, growth, signal ──► budget, disk ──► would it show anything new? ──► a full dump
+
+Rules of this file:
+
+* Nothing is raised into the tick. What fails is counted, and logged the first time.
+* Everything that can be imported late is: a service that never dumps pays for none of it.
+* A trigger that was held up by the cooldown asks again after it; what is refused otherwise is refused for as long.
+* One dump at a time, a manual one included: `Session._dump_lock` is taken without waiting.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spanheap import _core, memory_limit
+from spanheap.detection.percent import PercentRule
+from spanheap.dumps.on_signal import SignalRequest
+from spanheap.dumps.policy import DumpPolicy
+from spanheap.dumps.trigger import Ladder, Trigger, shows_the_same
+from spanheap.errors import DumpError
+
+if TYPE_CHECKING:
+    from spanheap.dumps.baseline import Baseline
+    from spanheap.dumps.budget import Budget
+    from spanheap.dumps.emergency import PreparedDump
+    from spanheap.session import Session
+
+logger = logging.getLogger("spanheap")
+
+LIMITS_EVERY_S = 30.0    # 0.4 ms
+READ_EVERY_S = 0.5       # the use of the limit: 40 us
+PREPARE_AT = 0.5         # of the limit; from there on an emergency dump is ready. For RLIMIT_AS, which refuses: at once
+PREPARE_EVERY_S = 30.0   # so often what is ready is held against the budget
+VERDICTS = 256           # remembered
+# A request that the whole machine could not serve says nothing about the heap.
+MACHINE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+class Automatic:
+    """One a session, when its `dumps` is not None. `emergency`, `tick` and `close` are the session's to call."""
+
+    def __init__(self, policy: DumpPolicy) -> None:
+        self.policy = policy
+        self.counts: Counter[tuple[str, str]] = Counter()   # (outcome, reason): written, refused, saved, failed
+        self.errors = 0
+        self.last_path: Path | None = None
+        self._ladder = Ladder(policy.full_at, policy.aggregates_at)
+        percent = policy.growth_percent
+        self._growth = PercentRule(percent, policy.growth_within) if percent is not None else None
+        self._signal = SignalRequest(policy.signal) if policy.signal is not None else None
+        self._limits: list[memory_limit.Limit] = []
+        self._busy = threading.Lock()   # the re-entrancy latch: ticks may come from anywhere when tick=None
+        self._fraction = 0.0
+        self._memory_refused = False
+        self._refused_below = MACHINE_BYTES
+        self._reset()
+
+    def _reset(self) -> None:
+        self._first: float | None = None
+        self._next_limits = self._next_reading = self._next_prepare = 0.0
+        self._wait_until = self._wait_until_emergency = 0.0
+        self._served: dict[object, None] = {}
+        self._refused_for: set[tuple[str, object]] = set()
+        self._prepared: PreparedDump | None = None
+        self._why_unprepared: str | None = None
+        self._to_enter: tuple[Path, int, int] | None = None   # an emergency dump that is not yet in the budget
+        self._baseline: Baseline | None = None
+        self._base_sites: dict[int, float] = {}
+        self._last_sites: dict[int, float] | None = None
+        self._failed_baseline = False
+        self._now = 0.0
+
+    def start(self) -> None:
+        if self._signal is not None:
+            self._signal.install()
+
+    def close(self, session: Session, now: float) -> None:
+        """A last chance for what was refused just before the end; then all is given back."""
+        self._now = max(self._now, now)
+        try:
+            self.emergency(session)
+            self._enter(self._now)
+        except Exception:
+            self.errors += 1
+        if self._signal is not None:
+            self._signal.remove()
+        if self._prepared is not None:
+            self._prepared.close()
+            self._prepared = None
+        if self._baseline is not None:
+            self._baseline.close()
+            self._baseline = None
+
+    def forked(self) -> None:
+        """In the child, whose heap, names and locks are its own from here on."""
+        self._busy = threading.Lock()
+        self._memory_refused = False
+        self._reset()
+
+    # ------------------------------------------------------------ emergencies
+
+    def emergency(self, session: Session) -> None:
+        """At the beginning of each tick, before anything that needs memory. Raises nothing."""
+        if not self.policy.on_memory_error:
+            return
+        if _core.take_refused(self._refused_below):
+            self._memory_refused = True
+        if not self._memory_refused or not self._busy.acquire(False):
+            return
+        try:
+            if self._now < self._wait_until_emergency:
+                self._memory_refused = False
+                self._refuse("memory_error", "cooldown", None)
+                return
+            if self._prepared is None:   # where nothing was expected to refuse
+                self._prepare(session, self._now)
+            if self._prepared is None:
+                self._memory_refused = False
+                self._refuse("memory_error", self._why_unprepared or "busy", None)
+                return
+            self._write_emergency(session, 0)
+        except Exception:   # a MemoryError, most likely: the next tick tries again
+            self.errors += 1
+        finally:
+            self._busy.release()
+
+    def _write_emergency(self, session: Session, reason: int) -> bool:
+        """Whether it was tried. From `write` on nothing is allocated until the file is complete."""
+        prepared = self._prepared
+        if prepared is None or not session._dump_lock.acquire(False):
+            return False
+        try:
+            error = prepared.write(reason)
+        finally:
+            session._dump_lock.release()
+        self._prepared = None
+        self._to_enter = prepared.path, reason, error   # counted, paid for and logged by the next tick that has memory
+        self._memory_refused = False
+        self._wait_until_emergency = self._now + self.policy.cooldown_s
+        self._next_prepare = self._now + PREPARE_EVERY_S
+        return True
+
+    def _prepare(self, session: Session, now: float) -> None:
+        """Make an emergency dump ready, if the budget allows one."""
+        from spanheap.dumps import folder
+        from spanheap.dumps.emergency import PreparedDump
+
+        self._next_prepare = now + PREPARE_EVERY_S
+        try:
+            directory = folder.opened(self.policy.folder)
+            if folder.free_bytes(directory) < self.policy.min_free_bytes:
+                refusal: str | None = "disk_space"
+            else:
+                refusal = self._budget(directory).refusal(now, emergency=True)
+            if refusal is not None:
+                if self._prepared is not None:
+                    self._prepared.close()
+                self._prepared = None
+            elif self._prepared is None:
+                self._prepared = PreparedDump(directory, session._resource(), session._started)
+            self._why_unprepared = refusal
+        except (OSError, MemoryError, DumpError) as error:
+            self._why_unprepared = "failed"
+            self._failed("emergency", error)
+
+    def _enter(self, now: float) -> None:
+        """An emergency dump was not paid for before it was written: that needs memory."""
+        if self._to_enter is None:
+            return
+        from spanheap.dumps.budget import Busy
+        from spanheap.dumps.emergency import REASONS
+
+        path, reason, error = self._to_enter
+        try:
+            self._budget(path.parent).spend(now, path.name, emergency=True, written=True)
+        except Busy:
+            return
+        except OSError as problem:
+            error = error or problem.errno or 0
+        self._to_enter = None
+        if error:
+            self._failed(REASONS[reason], OSError(error, os.strerror(error)))
+        else:
+            self._written(REASONS[reason], path)
+            self._after(path)
+
+    # ------------------------------------------------------------ tick
+
+    def tick(self, session: Session, now: float) -> None:
+        """One step. Raises nothing."""
+        if not self._busy.acquire(False):
+            return
+        try:
+            with _core.Muted():
+                self._step(session, now)
+        except Exception as error:
+            self._failed("tick", error)
+        finally:
+            self._busy.release()
+
+    def _step(self, session: Session, now: float) -> None:
+        if now < self._now:   # the clock was set back: nothing may wait for it to catch up
+            self._next_limits = self._next_reading = self._next_prepare = now
+            self._wait_until = min(self._wait_until, now + self.policy.cooldown_s)
+            self._wait_until_emergency = min(self._wait_until_emergency, now + self.policy.cooldown_s)
+        self._now = now
+        if self._first is None or now < self._first:
+            self._first = now
+        self._enter(now)
+        rung = self._rung(session, now)
+        if rung == "aggregates":
+            if now < self._wait_until_emergency or self._prepared is None:
+                self._refuse("memory_limit", self._why_unprepared or "cooldown", rung)
+            elif self._write_emergency(session, 1):
+                self._ladder.done(rung)
+                self._refused_for.discard(("memory_limit", rung))
+                self._enter(now)
+                return
+            else:
+                self._refuse("memory_limit", "busy", rung)
+        for trigger in self._triggers(session, now, rung):
+            self._serve(session, trigger, now)
+            return   # one a tick
+        if self._baseline is None and not self._failed_baseline and now - self._first >= self.policy.baseline_after:
+            self._capture_baseline(session)
+
+    def _rung(self, session: Session, now: float) -> str | None:
+        if self.policy.full_at is None and self.policy.aggregates_at is None and not self.policy.on_memory_error:
+            return None
+        if now >= self._next_limits:
+            self._next_limits = now + LIMITS_EVERY_S
+            self._limits = memory_limit.find(given=self.policy.limit_bytes)
+            self._refused_below = max((limit.bytes for limit in self._limits), default=MACHINE_BYTES)
+        if now < self._next_reading or not self._limits:
+            return None
+        self._next_reading = now + READ_EVERY_S
+        usage = memory_limit.tightest(self._limits)
+        self._fraction = usage.fraction if usage is not None else 0.0
+        refuses = any(limit.source == "RLIMIT_AS" for limit in self._limits)
+        if (refuses or self._fraction >= min(PREPARE_AT, self.policy.aggregates_at or 1.0)) and now >= self._next_prepare:
+            self._prepare(session, now)
+        return self._ladder.observe(now, self._fraction)
+
+    def _triggers(self, session: Session, now: float, rung: str | None) -> Iterator[Trigger]:
+        if self._signal is not None and self._signal.asked:
+            yield Trigger("signal", holders=True)
+        if rung == "full":
+            yield Trigger("memory_limit", f"{self._fraction:.0%} of the limit", key=rung, holders=True,
+                          lines=(f"memory_limit_used={self._fraction:.3f}",))
+        if self.policy.on_leak:
+            for verdict in session.leaks():
+                key = (verdict.kind, verdict.root_name, verdict.span_name, verdict.application_frame)
+                if key not in self._served:
+                    yield Trigger("leak", str(verdict), key=key, holders=verdict.holder is None,
+                                  lines=(f"verdict={verdict}", *((f"holder={verdict.holder}",) if verdict.holder else ())))
+        if self._growth is not None:
+            live = _core.sums()[0]
+            found = self._growth.observe(now, live)
+            if found is not None:
+                since, grown = found
+                yield Trigger("growth", lines=(f"growth={grown:.0f} bytes within {now - since:.0f} s",), holders=True)
+
+    # ------------------------------------------------------------ full dumps
+
+    def _serve(self, session: Session, trigger: Trigger, now: float) -> None:
+        if now < self._wait_until:
+            self._refuse(trigger.reason, "cooldown", trigger.key)
+            if trigger.reason == "signal":
+                self._done(trigger)
+            return
+        try:
+            refusal = self._dump(session, trigger, now)
+        except Exception as error:
+            self._failed(trigger.reason, error)
+            self._wait_until = now + max(self.policy.cooldown_s, 1.0)
+            return
+        if refusal is None:
+            self._done(trigger)
+            self._wait_until = now + self.policy.cooldown_s
+        elif refusal == "saved":
+            self.counts["saved", trigger.reason] += 1
+            self._done(trigger)
+        else:
+            self._refuse(trigger.reason, refusal, trigger.key)
+            if trigger.reason == "signal":
+                self._done(trigger)
+            if refusal != "busy":
+                self._wait_until = now + self.policy.cooldown_s
+
+    def _done(self, trigger: Trigger) -> None:
+        if trigger.reason == "signal" and self._signal is not None:
+            self._signal.asked = False
+        elif trigger.reason == "memory_limit":
+            self._ladder.done(str(trigger.key))
+        elif trigger.key is not None:
+            if len(self._served) >= VERDICTS:
+                self._served.clear()
+            self._served[trigger.key] = None
+        self._refused_for.discard((trigger.reason, trigger.key))
+
+    def _dump(self, session: Session, trigger: Trigger, now: float) -> str | None:
+        """Write it; returns why it was not, if it was not."""
+        from spanheap.dumps import folder
+        from spanheap.dumps.budget import Busy
+
+        directory = folder.opened(self.policy.folder)
+        if folder.free_bytes(directory) < self.policy.min_free_bytes:
+            return "disk_space"
+        budget = self._budget(directory)
+        refusal = budget.refusal(now)
+        if refusal is not None:
+            if refusal == "cooldown":   # of another process, or of one before this
+                self._wait_until = min(budget.until(now), now + self.policy.cooldown_s)
+            return refusal
+        lines = [*trigger.lines, *(_holders(session) if trigger.holders else [])]
+        path = directory / folder.new_name()
+        kept: dict[int, float] = {}
+
+        def wanted(capture: _core.Capture) -> bool:
+            kept.update(capture.site_bytes())
+            if self._last_sites is not None and shows_the_same(self._base_sites, self._last_sites, kept):
+                return False
+            entered = budget.spend(now, path.name)
+            if entered is not None:
+                raise _Refused(entered)
+            return True
+
+        if not session._dump_lock.acquire(False):
+            return "busy"
+        try:
+            if session._write_dump(path, trigger.reason, lines, wanted) is None:
+                return "saved"
+        except Busy:
+            return "busy"
+        except _Refused as refused:
+            return refused.why
+        finally:
+            session._dump_lock.release()
+        self._last_sites = kept
+        self._written(trigger.reason, path)
+        self._after(path)
+        return None
+
+    def _after(self, path: Path) -> None:
+        """Beside a dump that is complete: what to compare it with; and room for the next."""
+        from spanheap.dumps import folder
+        from spanheap.dumps.baseline import Baseline
+
+        try:
+            if self._baseline is not None:
+                self._baseline.copy_to(path.with_name(folder.base_name(path.name)))
+            else:
+                self._baseline = Baseline.of_file(path)   # for the next; sites of before are not known, so all is growth
+            folder.tidy(path.parent, keep=self.policy.keep, max_bytes=self.policy.max_folder_bytes)
+        except OSError as error:
+            self._failed("folder", error)
+
+    def _capture_baseline(self, session: Session) -> None:
+        from spanheap.dumps import description
+        from spanheap.dumps.baseline import Baseline
+
+        if not session._dump_lock.acquire(False):
+            return
+        try:
+            capture = _core.Capture()
+            lines = description.lines(capture, session._resource(), "baseline", _core.hook_mode())
+            comments = [line.encode("utf-8", "replace") for line in lines]
+            self._baseline = Baseline(lambda fd: capture.write(fd, b"", comments, 0))
+            self._base_sites = capture.site_bytes()
+        except (OSError, MemoryError, AttributeError) as error:   # AttributeError: a libc without memfd_create
+            self._failed_baseline = True
+            self._failed("baseline", error)
+        finally:
+            session._dump_lock.release()
+
+    def _budget(self, directory: Path) -> Budget:
+        from spanheap.dumps.budget import Budget
+
+        return Budget(directory, cooldown_s=self.policy.cooldown_s, max_per_day=self.policy.max_per_day)
+
+    # ------------------------------------------------------------ counts
+
+    def _written(self, reason: str, path: Path) -> None:
+        self.counts["written", reason] += 1
+        self.last_path = path
+        logger.warning("spanheap: dump written to %s (%s)", path, reason)
+
+    def _refuse(self, reason: str, why: str, key: object) -> None:
+        """Counted once for each trigger, however often it asks."""
+        mark = reason, key
+        if key is not None:
+            if mark in self._refused_for:
+                return
+            if len(self._refused_for) >= VERDICTS:
+                self._refused_for.clear()
+            self._refused_for.add(mark)
+        self.counts["refused", why] += 1
+
+    def _failed(self, what: str, error: BaseException) -> None:
+        self.errors += 1
+        self.counts["failed", what] += 1
+        if self.errors == 1:
+            logger.warning("spanheap: automatic dump failed (%s): %s; profiling goes on, later failures are only counted",
+                           what, error)
+
+    def by_reason(self) -> dict[str, int]:
+        """{"outcome.reason": how many}."""
+        return {f"{outcome}.{reason}": count for (outcome, reason), count in sorted(self.counts.items())}
+
+    def outcome(self, outcome: str) -> int:
+        """How many were "written", "refused", "saved" or "failed"."""
+        return sum(count for (what, _), count in list(self.counts.items()) if what == outcome)
+
+
+class _Refused(Exception):
+    """By the budget, as another process was faster."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+
+def _holders(session: Session) -> list[str]:
+    """Who holds the largest site, if the pause budget of the detector has room for the walk."""
+    from spanheap.detection import holding
+    from spanheap.retention import holders
+
+    leaks = session._leaks
+    predicted = holding.predicted_ms(_core.sums()[1])
+    if leaks is None or not holding.available() or not leaks.pauses.allows(predicted, leaks.clock, first=False):
+        return []
+    sites = session.snapshot().sites(1)
+    if not sites or not sites[0].live_bytes:
+        return []
+    found = holders.search_site(sites[0], 3, leaks.pauses.budget_ms)
+    leaks.pauses.spend(found.pause_s * 1e3, leaks.clock)
+    return [f"holder.{i}={holder} site={sites[0].application_frame}" for i, holder in enumerate(found.holders, 1)]

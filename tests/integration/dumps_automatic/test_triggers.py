@@ -1,0 +1,245 @@
+"""What makes a session write a dump on its own, and what keeps it from it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import spanheap
+from spanheap import memory_limit
+from spanheap.detection.verdict import LeakVerdict
+
+BLOCK = 2000
+START = 1_800_000_000.0
+Make = Callable[..., spanheap.Session]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Make]:
+    """Start a session that dumps into the test's folder, ticked by the test."""
+    started = []
+
+    def make(**policy: Any) -> spanheap.Session:
+        defaults: dict[str, Any] = {
+            "folder": tmp_path / "dumps", "min_free_bytes": 0, "full_at": None, "aggregates_at": None, "baseline_after": 5,
+            "on_memory_error": False,
+        }
+        session = spanheap.start(
+            sample_interval=4096, tick=None, seed=3, detect=None, dumps=spanheap.DumpPolicy(**(defaults | policy)))
+        started.append(session)
+        return session
+
+    yield make
+    for session in started:
+        session.shutdown()
+
+
+def written(tmp_path: Path) -> list[Path]:
+    """The dumps without their bases; a prepared one last."""
+    found = [path for path in (tmp_path / "dumps").glob("*.pb.gz") if ".base." not in path.name]
+    return sorted(found, key=lambda path: "-emergency" in path.name)
+
+
+def verdict(name: str, holder: str | None = None) -> LeakVerdict:
+    """One as the detector's."""
+    return LeakVerdict(
+        kind="leak", site=None, span_name=name, root_name=name, trace_ids=[], live_bytes=1e6, growth_bytes_per_s=1e3,
+        share_of_growth=1.0, confidence=0.9, time_to_limit_s=None, holder=holder, since=START)
+
+
+def uses(monkeypatch: pytest.MonkeyPatch, fraction: list[float]) -> None:
+    """Pretend this use of a limit."""
+    limit = memory_limit.Limit(1000, "given")
+    monkeypatch.setattr(memory_limit, "find", lambda **_: [limit])
+    monkeypatch.setattr(memory_limit, "tightest", lambda _: memory_limit.Usage(int(fraction[0] * 1000), limit))
+
+
+def test_a_verdict_is_dumped_once_with_its_baseline(start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0600 in a folder of 0700; the verdict and its holder are in the comments; the base shows what was there before."""
+    session = start()
+    session.tick(START)
+    session.tick(START + 6)
+    kept = [bytes(BLOCK) for _ in range(1000)]
+    monkeypatch.setattr(session, "leaks", lambda: [verdict("GET /", "app:_cache (dict)")])
+    for second in range(7, 10):
+        session.tick(START + second)
+    [path] = written(tmp_path)
+    dump, base = spanheap.open_dump(path), spanheap.open_dump(str(path).replace(".pb.gz", ".base.pb.gz"))
+    assert dump.live_bytes - base.live_bytes == pytest.approx(len(kept) * BLOCK, rel=0.2)
+    assert "reason=leak" in dump.comments and "holder=app:_cache (dict)" in dump.comments
+    assert any(line.startswith("verdict=leak:") for line in dump.comments)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600 and stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert session.stats().dumps_by_reason == {"written.leak": 1}
+
+
+def test_the_cooldown_holds_a_verdict_up_and_does_not_lose_it(
+    start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second of two verdicts is counted as refused once, and dumped when the cooldown is over."""
+    session = start(cooldown_s=100)
+    monkeypatch.setattr(session, "leaks", lambda: [verdict("GET /")])
+    session.tick(START)
+    monkeypatch.setattr(session, "leaks", lambda: [verdict("GET /"), verdict("GET /b")])
+    kept = [bytes(BLOCK) for _ in range(1000)]
+    for second in range(1, 100, 10):
+        session.tick(START + second)
+    assert session.stats().dumps_by_reason == {"refused.cooldown": 1, "written.leak": 1}
+    session.tick(START + 101)
+    assert session.stats().dumps_by_reason == {"refused.cooldown": 1, "written.leak": 2}
+    assert len(written(tmp_path)) == 2 and kept
+
+
+def test_a_dump_that_would_show_the_same_is_saved(start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two verdicts about one heap: one dump."""
+    session = start(cooldown_s=0)
+    kept = [bytes(BLOCK) for _ in range(1000)]
+    monkeypatch.setattr(session, "leaks", lambda: [verdict("GET /"), verdict("GET /b")])
+    for second in range(4):
+        session.tick(START + second)
+    assert session.stats().dumps_by_reason == {"saved.leak": 1, "written.leak": 1}
+    assert len(written(tmp_path)) == 1 and kept
+
+
+def test_the_rungs_of_the_memory_limit(start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full dump on the way up, one without holders near the end; both readable."""
+    session, fraction = start(full_at=0.6, aggregates_at=0.85), [0.5]
+    uses(monkeypatch, fraction)
+    session.tick(START)
+    for second, now in enumerate((0.61, 0.7, 0.8, 0.86, 0.9, 0.95), 1):
+        fraction[0] = now
+        session.tick(START + second)
+    full, last = (spanheap.open_dump(path) for path in written(tmp_path))
+    assert {"reason=memory_limit", "memory_limit_used=0.610"} <= set(full.comments)
+    assert "reason=memory_limit" in last.comments and "-emergency" in str(last.path) and last.live_bytes > 0
+    assert session.stats().dumps_by_reason == {"written.memory_limit": 2}
+
+
+def test_a_signal_asks_for_a_dump_and_its_handler_is_called(start: Make, tmp_path: Path) -> None:
+    """At the next tick; afterwards the handler that was there is back."""
+    seen: list[int] = []
+    before = signal.signal(signal.SIGUSR2, lambda number, frame: seen.append(number))
+    try:
+        session = start(signal=signal.SIGUSR2)
+        os.kill(os.getpid(), signal.SIGUSR2)
+        assert written(tmp_path) == []
+        session.tick(START)
+        session.tick(START + 1)
+        assert len(written(tmp_path)) == 1 and seen == [signal.SIGUSR2]
+        session.shutdown()
+        os.kill(os.getpid(), signal.SIGUSR2)
+        assert seen == [signal.SIGUSR2] * 2
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
+def test_sigterm_goes_on_ending_a_process_without_a_handler(
+    start: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A warning, and the signal is left alone."""
+    start(signal=signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    assert "choose SIGUSR2" in caplog.text
+
+
+def test_growth_in_percent(start: Make, tmp_path: Path) -> None:
+    """The simple rule, when asked for."""
+    session = start(growth_percent=5, growth_within=10)
+    kept: list[bytes] = []
+    for second in range(15):
+        kept += [bytes(BLOCK) for _ in range(300)]
+        session.tick(START + second)
+    assert len(written(tmp_path)) == 1
+    assert session.stats().dumps_by_reason["written.growth"] == 1
+
+
+def test_a_full_disk_is_left_alone(start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Less room than min_free_bytes: refused."""
+    session = start(min_free_bytes=1 << 60)
+    monkeypatch.setattr(session, "leaks", lambda: [verdict("GET /")])
+    session.tick(START)
+    session.tick(START + 1)
+    assert written(tmp_path) == [] and session.stats().dumps_by_reason == {"refused.disk_space": 1}
+
+
+@pytest.mark.parametrize("what", ["a file", "a dangling link", "no such place"])
+def test_a_folder_that_cannot_be_is_one_warning(
+    start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, what: str
+) -> None:
+    """And a count; ticks go on."""
+    place = tmp_path / "dumps"
+    if what == "a file":
+        place.touch()
+    elif what == "a dangling link":
+        os.symlink(tmp_path / "nowhere" / "there", place)
+    else:
+        place = Path("/proc/spanheap")
+    session = start(folder=place, cooldown_s=10)
+    monkeypatch.setattr(session, "leaks", lambda: [verdict("GET /")])
+    for second in range(0, 60, 5):
+        session.tick(START + second)
+    assert len([r for r in caplog.records if r.levelno >= logging.WARNING]) == 1
+    stats = session.stats()
+    assert stats.dump_errors == stats.dumps_by_reason["failed.leak"] >= 2 and stats.dumps_written == 0
+
+
+def test_a_disk_that_fails_while_writing_leaves_nothing(
+    start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No half file, no temporary one, no second try before the cooldown."""
+    session = start()
+    monkeypatch.setattr(session, "leaks", lambda: [verdict("GET /")])
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    for second in range(3):
+        session.tick(START + second)
+    assert [name for name in os.listdir(tmp_path / "dumps") if name != ".budget.lock"] == []
+    assert session.stats().dump_errors == 1
+
+
+def test_a_dump_that_somebody_makes_is_not_waited_for(
+    start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latch: refused as busy, written when it is free."""
+    session = start()
+    monkeypatch.setattr(session, "leaks", lambda: [verdict("GET /")])
+    with session._dump_lock:
+        session.tick(START)
+    assert session.stats().dumps_by_reason == {"refused.busy": 1}
+    session.tick(START + 1)
+    assert session.stats().dumps_written == 1 and len(written(tmp_path)) == 1
+
+
+def test_a_tick_inside_a_tick_dumps_once(start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From whatever thread, and in whatever order."""
+    session = start()
+
+    def leaks() -> list[LeakVerdict]:
+        session.tick(START)
+        other = threading.Thread(target=session.tick, args=(START,))
+        other.start()
+        other.join(timeout=10)
+        return [verdict("GET /")]
+
+    monkeypatch.setattr(session, "leaks", leaks)
+    session.tick(START)
+    assert len(written(tmp_path)) == 1
+
+
+def test_dumps_none_and_quiet_services_write_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even the folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    with spanheap.profile(tick=None, dumps=None) as session:
+        session.tick(time.time())
+    with spanheap.profile(tick=None) as session:
+        for second in range(100):
+            session.tick(START + second)
+        assert session.stats().dumps_by_reason == {}
+    assert list(tmp_path.rglob("*.pb.gz")) == []
