@@ -472,6 +472,15 @@ cdef extern from "alloc_hook.h":
     void sh_hook_unmute()
 
 
+cdef extern from "got_patch.h":
+    ctypedef struct sh_got_counts:
+        uint32_t patched
+        uint32_t foreign
+        uint32_t failed
+        uint32_t looks
+    sh_got_counts sh_got_patch_counts()
+
+
 cdef extern from "hook_install.h":
     ctypedef enum sh_hook_mode:
         SH_HOOK_NONE
