@@ -13,7 +13,7 @@
 
 static int track_in_hook(unsigned int domain, uintptr_t address, size_t size) {
     /* Asked first: tracemalloc's own tables come from RAW. */
-    bool counted = sh_hook_has_counted_in_hook((void *)address, size);
+    bool counted = sh_hook_has_counted_in_hook((void *)address);
     int result = PyTraceMalloc_Track(domain, address, size);
     /* -1: tracemalloc has no memory, and the caller frees the block without a further word. */
     if (result != -1 && !counted && address) sh_hook_count_foreign_in_hook((void *)address, size);
