@@ -1,5 +1,6 @@
 #include "hook_install.h"
 
+#include "arena_count.h"
 #include "got_patch.h"
 
 #include <pthread.h>
@@ -207,6 +208,7 @@ const char *sh_hook_start_with_gil(const sh_hook_options *options) {
     if (windows_now) remove_escapes();
     else sh_hook_draw_with_gil();
     sh_got_patch_with_gil();
+    sh_arenas_start_with_gil();
     return NULL;
 }
 
@@ -218,6 +220,7 @@ void sh_hook_tick_with_gil(void) {
 void sh_hook_stop_with_gil(void) {
     if (!hook.enabled) return;
     hook.enabled = false;
+    sh_arenas_stop_with_gil();
     close_window();
     windows_now = false;
     hook.left = INT64_MAX;

@@ -237,6 +237,7 @@ def counters():
         "array_entries": got.patched,
         "array_entries_refused": got.foreign + got.failed,
         "array_looks": got.looks,
+        "arena_bytes": sh_arenas_bytes(),
         "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels) + watch_bytes()
         + sh_cohorts_memory(&the_cohorts) + (current_log.nbytes if current_log is not None else 0),
         "sampling_ns": sh_the_hook.sampling_ns,

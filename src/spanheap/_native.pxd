@@ -472,6 +472,10 @@ cdef extern from "alloc_hook.h":
     void sh_hook_unmute()
 
 
+cdef extern from "arena_count.h":
+    uint64_t sh_arenas_bytes()
+
+
 cdef extern from "got_patch.h":
     ctypedef struct sh_got_counts:
         uint32_t patched
