@@ -231,6 +231,7 @@ assert sum(t.size for t in tracemalloc.take_snapshot().traces if t.domain == np.
 """)
 
 
+@pytest.mark.no_sanitizer(reason="it ends the process at a request that large")
 def test_array_that_cannot_be_made_is_not_counted(every_byte: spanheap.Session) -> None:
     """numpy tells tracemalloc of the null pointer that malloc gave it, too."""
     def made_here() -> None:
