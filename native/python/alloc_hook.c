@@ -15,6 +15,7 @@ typedef struct {
     sh_rate rate;
     sh_rng rng;
     uint32_t epoch;             /* of `left`; 0 = never drawn */
+    const void *counted;        /* what RAW's or a classic hook gave out last, and has not taken back */
     uint32_t slot, generation;  /* in the thread table */
     uint32_t muted, pending_count;
     int32_t pending_offset;     /* how far start_span had come at the last of `pending` */
@@ -208,10 +209,18 @@ bool sh_hook_take_refused(size_t below) {
 
 static const PyMemAllocatorEx *raw_beneath(void) { return atomic_load_explicit(&hook.raw, memory_order_acquire); }
 
+/* The block passed a hook that counts it, should its owner tell of it once more. */
+static inline void note_counted_in_hook(const void *p) { self.counted = p; }
+
+static inline void note_freed_in_hook(const void *p) {
+    if (SH_UNLIKELY(self.counted == p)) self.counted = NULL;
+}
+
 static void *raw_malloc_in_hook(void *ctx, size_t size) {
     const PyMemAllocatorEx *beneath = raw_beneath();
     void *p = beneath->malloc(beneath->ctx, size);
     if (SH_UNLIKELY(!p)) refused_in_hook(size);
+    note_counted_in_hook(p);
     if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);
     return p;
 }
@@ -220,6 +229,7 @@ static void *raw_calloc_in_hook(void *ctx, size_t count, size_t size) {
     const PyMemAllocatorEx *beneath = raw_beneath();
     void *p = beneath->calloc(beneath->ctx, count, size);
     if (SH_UNLIKELY(!p)) refused_in_hook(count * size);
+    note_counted_in_hook(p);
     if (raw_runs_out_in_hook(count * size)) raw_ran_out_in_hook(p, count * size);
     return p;
 }
@@ -237,11 +247,13 @@ static void *realloc_in_hook(const PyMemAllocatorEx *beneath, void *old, size_t 
 static void *raw_realloc_in_hook(void *ctx, void *old, size_t size) {
     void *p = realloc_in_hook(raw_beneath(), old, size);
     if (SH_UNLIKELY(!p)) refused_in_hook(size);
+    note_counted_in_hook(p);
     if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);
     return p;
 }
 
 static void raw_free_in_hook(void *ctx, void *p) {
+    note_freed_in_hook(p);
     if (SH_UNLIKELY(sh_live_table_maybe(&hook.profile.live, p)) && p) sh_profile_release_in_hook(&hook.profile, p, NULL);
     const PyMemAllocatorEx *beneath = raw_beneath();
     beneath->free(beneath->ctx, p);
@@ -249,6 +261,26 @@ static void raw_free_in_hook(void *ctx, void *p) {
 
 void sh_hook_fill_raw(PyMemAllocatorEx *a) {
     *a = (PyMemAllocatorEx){ NULL, raw_malloc_in_hook, raw_calloc_in_hook, raw_realloc_in_hook, raw_free_in_hook };
+}
+
+/* ------------------------------------------------------------------ blocks of other allocators */
+
+bool sh_hook_has_counted_in_hook(const void *address) { return address && self.counted == address; }
+
+/* One countdown for these and RAW's: pieces of a Poisson stream are one. `quiet` does not concern them: no hook is on the way. */
+void sh_hook_count_foreign_in_hook(void *address, size_t size) {
+    sh_hook_release_foreign_in_hook(address);   /* told of again: with another size, or the free was not told of */
+    self.left -= (int64_t)(size | (size == 0));
+    if (SH_UNLIKELY(self.left < 0) || SH_UNLIKELY(self.epoch != atomic_load_explicit(&hook.epoch, memory_order_relaxed)))
+        raw_ran_out_in_hook(address, size);
+}
+
+void sh_hook_release_foreign_in_hook(const void *address) {
+    /* numpy 2.5 takes its blocks from RAW, and takes them off tracemalloc's list of Python's blocks to put them on its own; after
+     * a realloc it takes off the old address, though it may be the new one. What RAW has given out, RAW's free releases. */
+    if (self.counted == address) return;
+    if (SH_UNLIKELY(sh_live_table_maybe(&hook.profile.live, address)) && address)
+        sh_profile_release_in_hook(&hook.profile, address, NULL);
 }
 
 /* ------------------------------------------------------------------ OBJ and MEM, escape to RAW */
@@ -325,6 +357,7 @@ void sh_hook_fill_escape(PyMemAllocatorEx *a) {
 static void classic_count_in_hook(void *p, size_t size) {
     sh_rate rate;
     if (SH_UNLIKELY(!p)) refused_in_hook(size);
+    note_counted_in_hook(p);
     if (SH_LIKELY((hook.left -= (int64_t)(size | (size == 0))) >= 0)) return;
     PyThreadState *tstate = ran_out_in_hook(size, SIZE_MAX, &rate);
     if (tstate && p) record_in_hook(tstate, p, size, rate);
@@ -357,6 +390,7 @@ static void *classic_realloc_in_hook(void *ctx, void *old, size_t size) {
 }
 
 static void classic_free_in_hook(void *ctx, void *p) {
+    note_freed_in_hook(p);
     const PyMemAllocatorEx *beneath = ctx;
     if (SH_UNLIKELY(sh_live_table_maybe(&hook.profile.live, p)) && p) sh_profile_release_in_hook(&hook.profile, p, NULL);
     beneath->free(beneath->ctx, p);

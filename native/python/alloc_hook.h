@@ -69,6 +69,11 @@ bool sh_hook_has_pending(void);
 /* Between these two, an allocation of this thread that arrives at our RAW hook (or at OBJ's and MEM's) is noticed, not sampled. */
 void sh_hook_probe_begin(bool raw);
 bool sh_hook_probe_end(void);
+/* Blocks of other allocators that somebody tells of (got_patch.h), on any thread: counted and sampled as those of RAW are, released
+ * before they are freed. Not to be counted: what this thread's last request to RAW (or a classic hook) was given. */
+bool sh_hook_has_counted_in_hook(const void *address);
+void sh_hook_count_foreign_in_hook(void *address, size_t size);
+void sh_hook_release_foreign_in_hook(const void *address);
 /* Nothing that this thread allocates is sampled until unmuted (nests). */
 void sh_hook_mute(void);
 void sh_hook_unmute(void);

@@ -1,5 +1,8 @@
 #include "hook_install.h"
 
+#include "arena_count.h"
+#include "got_patch.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -204,14 +207,20 @@ const char *sh_hook_start_with_gil(const sh_hook_options *options) {
     hook.enabled = true;
     if (windows_now) remove_escapes();
     else sh_hook_draw_with_gil();
+    sh_got_patch_with_gil();
+    sh_arenas_start_with_gil();
     return NULL;
 }
 
-void sh_hook_tick_with_gil(void) { sh_profile_tick(&hook.profile, sh_clock_ns(CLOCK_MONOTONIC) / 1000000000, drop_code); }
+void sh_hook_tick_with_gil(void) {
+    sh_profile_tick(&hook.profile, sh_clock_ns(CLOCK_MONOTONIC) / 1000000000, drop_code);
+    if (hook.enabled) sh_got_patch_with_gil();   /* libraries loaded since */
+}
 
 void sh_hook_stop_with_gil(void) {
     if (!hook.enabled) return;
     hook.enabled = false;
+    sh_arenas_stop_with_gil();
     close_window();
     windows_now = false;
     hook.left = INT64_MAX;

@@ -203,6 +203,7 @@ def counters():
     """All counts of the core by name. What was dropped, and why, is among them."""
     require_tables()
     cdef sh_profile *p = the_profile
+    cdef sh_got_counts got = sh_got_patch_counts()
     return {
         "samples": p.counters.recorded,
         "samples_live": p.live.live,
@@ -235,6 +236,10 @@ def counters():
         "labels": the_labels.in_use,
         "labels_overflowed": the_labels.overflowed,
         "hook_lost": sh_hook_lost_count(),
+        "array_entries": got.patched,
+        "array_entries_refused": got.foreign + got.failed,
+        "array_looks": got.looks,
+        "arena_bytes": sh_arenas_bytes(),
         "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels) + watch_bytes()
         + sh_cohorts_memory(&the_cohorts) + (current_log.nbytes if current_log is not None else 0),
         "sampling_ns": sh_the_hook.sampling_ns,

@@ -71,7 +71,8 @@ def look_at_cohorts(uint64_t rss_bytes, double collected_at):
     return Aggregate(tuple([the_cohorts.start[e] for e in range(n)]), tuple([the_cohorts.spans_ended[e] for e in range(n)]),
                      tuple([the_cohorts.live_bytes[e] for e in range(n)]),
                      groups_by(SH_COHORT_EACH, GROUPS_A_LOOK, n - 1), groups_by(SH_COHORT_BY_SITE, POOLS_A_LOOK, n - 1),
-                     groups_by(SH_COHORT_BY_ROOT, POOLS_A_LOOK, n - 1), rss_bytes, collected_at)
+                     groups_by(SH_COHORT_BY_ROOT, POOLS_A_LOOK, n - 1), rss_bytes, collected_at,
+                     sh_arenas_bytes())
 
 
 cdef object described(const sh_sample *s):

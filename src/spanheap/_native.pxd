@@ -480,6 +480,19 @@ cdef extern from "alloc_hook.h":
     bint sh_hook_take_refused(size_t below)
 
 
+cdef extern from "arena_count.h":
+    uint64_t sh_arenas_bytes()
+
+
+cdef extern from "got_patch.h":
+    ctypedef struct sh_got_counts:
+        uint32_t patched
+        uint32_t foreign
+        uint32_t failed
+        uint32_t looks
+    sh_got_counts sh_got_patch_counts()
+
+
 cdef extern from "hook_install.h":
     ctypedef enum sh_hook_mode:
         SH_HOOK_NONE

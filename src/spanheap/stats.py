@@ -69,6 +69,12 @@ class Stats:
     """Samples that found no group at one of its looks: they are followed as "<other>"."""
     hook_lost: int
     """Times another tool took the hook out of the allocators; samples of before were forgotten."""
+    array_entries: int
+    """Places, since the process began, in which a library (numpy has two and more) now tells spanheap of its memory, too."""
+    array_entries_refused: int
+    """Places that hold another tool's function, or cannot be written: memory of that library may be missing."""
+    arena_bytes: int
+    """Of pymalloc, taken since the session started and not given back: far above the live small blocks is fragmentation."""
     recorder: str
     """The file of the flight recorder; "": nothing is recorded."""
     recorder_errors: int

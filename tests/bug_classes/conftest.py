@@ -62,10 +62,18 @@ def victims(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("needs a C compiler (Debian and Ubuntu: apt-get install gcc)")
     # A preloaded sanitizer is for the interpreter, not for the compiler.
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
-    for source in sorted((Path(__file__).parent / "victims").glob("*.c")):
-        target = folder / f"{source.stem}{sysconfig.get_config_var('EXT_SUFFIX')}"
+    builds = [(source, source.stem, []) for source in sorted((Path(__file__).parent / "victims").glob("*.c"))]
+    # One that has its table read-only from the start, and one whose calls are resolved when they are first made.
+    library = next(build for build in builds if build[1] == "array_library")
+    builds.remove(library)
+    runpath = "-Wl,--enable-new-dtags,-rpath,$ORIGIN"
+    builds.append((library[0], "array_library_now", ["-Wl,-z,relro,-z,now", runpath, "-DNAME=array_library_now"]))
+    builds.append((library[0], "array_library_lazy", ["-Wl,-z,lazy", runpath, "-DNAME=array_library_lazy"]))
+    for source, name, options in builds:
+        target = folder / f"{name}{sysconfig.get_config_var('EXT_SUFFIX')}"
         done = subprocess.run(
-            [compiler, "-shared", "-fPIC", "-O1", "-g", "-pthread", f"-I{include}", str(source), "-o", str(target)],
+            [compiler, "-shared", "-fPIC", "-O1", "-g", "-pthread", f"-I{include}", *options, str(source),
+             "-o", str(target)],
             env=environment, capture_output=True, text=True, check=False,
         )
         assert done.returncode == 0, done.stderr

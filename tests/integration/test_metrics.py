@@ -84,7 +84,7 @@ def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader
         assert all(metric.description for metric in metrics.values())
         assert value(metrics["spanheap.heap.live"]) == pytest.approx(snapshot.live_bytes, rel=0.1)
         assert value(metrics["spanheap.heap.live"]) >= len(kept) * BLOCK
-        assert len(kept) <= value(metrics["spanheap.heap.live_objects"]) < len(kept) + 2_000
+        assert len(kept) <= value(metrics["spanheap.heap.live_objects"]) < len(kept) + 2_500
         assert value(metrics["spanheap.heap.allocated"]) >= value(metrics["spanheap.heap.live"])
         assert value(metrics["process.memory.usage"]) == pytest.approx(snapshot.rss_bytes, rel=0.2)
         assert value(metrics["spanheap.span.active"]) == 1

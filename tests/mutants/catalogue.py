@@ -1,7 +1,7 @@
 """The bug classes that sampling profilers in CPython's allocators have had, and for each at least one mutant that has it.
 
-Two numbers are missing: pages of other libraries left writable (12) and files mapped on a full disk (13) are bugs of
-profilers that patch libraries and map files; spanheap does neither."""
+Two numbers are missing: pages of other libraries left writable (12) and files mapped on a full disk (13), whose tests are
+tests/bug_classes/test_library_rules.py."""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 The resident set minus the live heap is looked at by its lowest value in each of some periods, since both go up and down
 with the work. Six minima in a row that rise, by a share of the process that matters, while the live heap has less than a
-quarter of that growth, are native growth. Fragmentation leaves the resident set high after a peak: high, and not rising.
+quarter of that growth, are native growth. Fragmentation leaves the resident set high after a peak: high, and not rising;
+where it does rise, by arenas that a few small blocks each keep, the arenas' own bytes are told apart from native memory.
 """
 
 from __future__ import annotations
@@ -34,10 +35,11 @@ class NativeGrowth:
         self._periods: list[_Period] = []   # the last is going on
         self.trend: NativeTrend | None = None
 
-    def observe(self, now: float, rss_bytes: float, heap_bytes: float) -> NativeTrend | None:
+    def observe(self, now: float, rss_bytes: float, heap_bytes: float, arena_bytes: float = 0.0) -> NativeTrend | None:
+        """arena_bytes: what pymalloc has for small blocks. Beyond the live heap it is fragmentation, which is not native."""
         if rss_bytes <= 0:
             return None
-        gap = rss_bytes - SLACK * heap_bytes
+        gap = rss_bytes - max(SLACK * heap_bytes, arena_bytes)
         if not self._periods or now - self._periods[-1].begin >= self._period_s:
             self.trend = self._find(rss_bytes)
             self._periods = [*self._periods[-PERIODS:], _Period(now, gap, heap_bytes)]

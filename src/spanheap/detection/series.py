@@ -47,3 +47,5 @@ class Aggregate(NamedTuple):
     rss_bytes: int = 0
     collected_at: float = -1.0
     """Since when everything that is garbage has been collected once; -1: never seen."""
+    arena_bytes: int = 0
+    """Of the arenas that pymalloc has taken since the session started, and has."""

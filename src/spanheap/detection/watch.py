@@ -253,7 +253,8 @@ class LeakWatch:
     # ------------------------------------------------------------ the others
 
     def _native_verdicts(self, aggregate: Aggregate, left: float | None) -> list[LeakVerdict]:
-        trend: NativeTrend | None = self._native.observe(self._clock.now, aggregate.rss_bytes, aggregate.heap_bytes[-1])
+        trend: NativeTrend | None = self._native.observe(
+            self._clock.now, aggregate.rss_bytes, aggregate.heap_bytes[-1], aggregate.arena_bytes)
         if trend is None:
             return []
         return [LeakVerdict(

@@ -173,6 +173,10 @@ def attach(provider: Any | None, label_metrics: Sequence[str] = ()) -> None:
         "spanheap.heap.allocated", one(lambda: round(reading.allocated())), "By", "Bytes allocated, estimated."
     )
     meter.create_observable_gauge(
+        "spanheap.process.arenas", one(lambda: _core.counters()["arena_bytes"]), "By",
+        "Arenas that pymalloc has taken since the session started, and has.",
+    )
+    meter.create_observable_gauge(
         "spanheap.span.active", one(lambda: _core.counters()["spans_active"]), "{span}", "Started and not ended."
     )
     meter.create_observable_up_down_counter(

@@ -89,6 +89,17 @@ def test_native_growth_is_a_gap_that_rises() -> None:
     assert native.trend is not None and native.trend.bytes_per_s == pytest.approx(2 * MIB / 60, rel=0.05)
 
 
+@pytest.mark.parametrize(("arenas_grow", "said"), [(True, False), (False, True)])
+def test_growth_of_arenas_beyond_the_heap_is_not_native(arenas_grow: bool, said: bool) -> None:
+    """A few small blocks keep each arena: the process grows beside a flat heap, and it is pymalloc that has the memory."""
+    native = NativeGrowth()
+    found = [
+        now for now in range(0, 3600, 10)
+        if native.observe(now, 200 * MIB + now / 30 * MIB, 50 * MIB, 100 * MIB + (now / 30 * MIB if arenas_grow else 0))
+    ]
+    assert bool(found) is said
+
+
 @pytest.mark.parametrize("shape", ["flat", "fragmented", "python grows", "sawtooth"])
 def test_what_is_no_native_growth(shape: str) -> None:
     """A process that is large but not growing; one whose Python heap grows; one that goes up and down."""
