@@ -7,13 +7,14 @@
 Rules of this file:
 
 * Nothing is raised into the tick. What fails is counted, and logged the first time.
-* Everything that can be imported late is: a service that never dumps pays for none of it.
+* What only a dump needs is imported by the first one, by `_load`, which no fork can come into.
 * A trigger that was held up by the cooldown asks again after it; what is refused otherwise is refused for as long.
 * One dump at a time, a manual one included: `Session._dump_lock` is taken without waiting.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import threading
@@ -44,6 +45,20 @@ PREPARE_EVERY_S = 30.0   # so often what is ready is held against the budget
 VERDICTS = 256           # remembered
 # A request that the whole machine could not serve says nothing about the heap.
 MACHINE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+# A child inherits the import system as it is: of a module that another thread is half through, it would wait for ever.
+_loading = threading.Lock()
+os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
+
+
+def _load(*modules: str) -> None:
+    with _loading:
+        for module in modules:
+            importlib.import_module(f"spanheap.{module}")
+
+
+_DUMPING = ("dumps.folder", "dumps.budget", "dumps.emergency", "dumps.baseline", "detection.holding", "retention.holders")
 
 
 class Automatic:
@@ -152,6 +167,7 @@ class Automatic:
 
     def _prepare(self, session: Session, now: float) -> None:
         """Make an emergency dump ready, if the budget allows one."""
+        _load(*_DUMPING)
         from spanheap.dumps import folder
         from spanheap.dumps.emergency import PreparedDump
 
@@ -310,6 +326,7 @@ class Automatic:
 
     def _dump(self, session: Session, trigger: Trigger, now: float) -> str | None:
         """Write it; returns why it was not, if it was not."""
+        _load(*_DUMPING)
         from spanheap.dumps import folder
         from spanheap.dumps.budget import Busy
 
@@ -366,6 +383,7 @@ class Automatic:
             self._failed("folder", error)
 
     def _capture_baseline(self, session: Session) -> None:
+        _load("dumps.description", "dumps.baseline")
         from spanheap.dumps import description
         from spanheap.dumps.baseline import Baseline
 

@@ -243,3 +243,29 @@ def test_dumps_none_and_quiet_services_write_nothing(tmp_path: Path, monkeypatch
             session.tick(START + second)
         assert session.stats().dumps_by_reason == {}
     assert list(tmp_path.rglob("*.pb.gz")) == []
+
+
+def test_no_fork_comes_into_the_first_dump_s_imports(start: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child of that moment would wait for ever for a module that nobody is importing any more: the fork waits instead."""
+    session = start()
+    monkeypatch.setattr(session, "leaks", lambda: [verdict("GET /")])
+    importing, go_on, order = threading.Event(), threading.Event(), []
+
+    def slow(name: str) -> None:
+        importing.set()
+        go_on.wait(timeout=10)
+        order.append("imported")
+        monkeypatch.undo()
+
+    monkeypatch.setattr("spanheap.dumps.automatic.importlib.import_module", slow)
+    ticking = threading.Thread(target=session.tick, args=(START,))
+    ticking.start()
+    assert importing.wait(timeout=10)
+    threading.Timer(0.2, go_on.set).start()
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    order.append("forked")
+    os.waitpid(child, 0)
+    ticking.join(timeout=10)
+    assert order == ["imported", "forked"]
