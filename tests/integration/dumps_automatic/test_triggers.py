@@ -271,3 +271,20 @@ def test_no_fork_comes_into_the_first_dump_s_imports(start: Make, monkeypatch: p
     os.waitpid(child, 0)
     ticking.join(timeout=10)
     assert order == ["imported", "forked"]
+
+
+@pytest.mark.no_sanitizer(reason="there a request that cannot be ends the process")
+def test_a_request_that_no_machine_could_serve_is_no_emergency(start: Make, tmp_path: Path) -> None:
+    """A MemoryError of bad input says nothing about the heap; one that the limit could have served does."""
+    session = start(on_memory_error=True, limit_bytes=1 << 48)
+    session.tick(START)
+    with pytest.raises(MemoryError):
+        bytearray(1 << 50)
+    session.tick(START + 1)
+    assert session.stats().dumps_by_reason == {}
+    with pytest.raises(MemoryError):
+        bytearray((1 << 48) - 4096)
+    session.tick(START + 2)
+    session.tick(START + 3)
+    assert session.stats().dumps_by_reason == {"written.memory_error": 1}
+    assert "reason=memory_error" in spanheap.open_dump(written(tmp_path)[0]).comments
