@@ -114,12 +114,14 @@ def test_the_rungs_of_the_memory_limit(start: Make, tmp_path: Path, monkeypatch:
     session, fraction = start(full_at=0.6, aggregates_at=0.85), [0.5]
     uses(monkeypatch, fraction)
     session.tick(START)
+    kept = [bytes(BLOCK) for _ in range(1000)]
     for second, now in enumerate((0.61, 0.7, 0.8, 0.86, 0.9, 0.95), 1):
         fraction[0] = now
         session.tick(START + second)
     full, last = (spanheap.open_dump(path) for path in written(tmp_path))
     assert {"reason=memory_limit", "memory_limit_used=0.610"} <= set(full.comments)
-    assert "reason=memory_limit" in last.comments and "-emergency" in str(last.path) and last.live_bytes > 0
+    assert "reason=memory_limit" in last.comments and "-emergency" in str(last.path)
+    assert last.live_bytes >= len(kept) * BLOCK * 0.8 and full.live_bytes >= len(kept) * BLOCK * 0.8
     assert session.stats().dumps_by_reason == {"written.memory_limit": 2}
 
 
@@ -269,3 +271,20 @@ def test_no_fork_comes_into_the_first_dump_s_imports(start: Make, monkeypatch: p
     os.waitpid(child, 0)
     ticking.join(timeout=10)
     assert order == ["imported", "forked"]
+
+
+@pytest.mark.no_sanitizer(reason="there a request that cannot be ends the process")
+def test_a_request_that_no_machine_could_serve_is_no_emergency(start: Make, tmp_path: Path) -> None:
+    """A MemoryError of bad input says nothing about the heap; one that the limit could have served does."""
+    session = start(on_memory_error=True, limit_bytes=1 << 48)
+    session.tick(START)
+    with pytest.raises(MemoryError):
+        bytearray(1 << 50)
+    session.tick(START + 1)
+    assert session.stats().dumps_by_reason == {}
+    with pytest.raises(MemoryError):
+        bytearray((1 << 48) - 4096)
+    session.tick(START + 2)
+    session.tick(START + 3)
+    assert session.stats().dumps_by_reason == {"written.memory_error": 1}
+    assert "reason=memory_error" in spanheap.open_dump(written(tmp_path)[0]).comments
