@@ -21,8 +21,11 @@ SOURCES := pyproject.toml CMakeLists.txt \
 # Further settings of the build, such as those of the build with sanitizers.
 BUILD_SETTINGS ?=
 PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(BUILD_SETTINGS)
-# For the other CPythons and for sanitizers: without what would tell the same there.
-EACH_BUILD = -m "not long and not once"
+# For the other CPythons and for sanitizers: the tests of what C does with objects and threads, without what would tell the
+# same there. TESTS= is all of them.
+TESTS ?= tests/bug_classes tests/property tests/sdk $(wildcard tests/integration/test_*.py) \
+         $(addprefix tests/integration/,arrays holders propagation recorder retained ring store)
+EACH_BUILD = -m "not long and not once" $(TESTS)
 # ThreadSanitizer's shadow collides with the mappings of a kernel that randomises more than 28 bits of an address.
 FIXED_ADDRESSES = $(shell setarch --addr-no-randomize true 2>/dev/null && echo setarch --addr-no-randomize)
 
@@ -56,19 +59,15 @@ test-sanitized: ## pytest on an extension built with ASan + UBSan
 	@CC=gcc $(MAKE) test-python-sanitized VENV=.venv-asan EXTRAS=test BUILD_SETTINGS="--config-settings=build-dir=build/asan-{wheel_tag} \
 		--config-settings=cmake.define.SPANHEAP_SANITIZE=address,undefined --config-settings=install.strip=false"
 
-# The second pass sends every object through malloc, so that ASan sees those that pymalloc would pool: the tests of what handles
-# objects in C. A report of ASan ends the process: it must reach the terminal, not a file of pytest's capture.
-TESTS_OF_OBJECTS = tests/bug_classes tests/property $(wildcard tests/integration/test_*.py) \
-                   $(addprefix tests/integration/,holders propagation retained ring store)
+# The second pass sends every object through malloc, so that ASan sees those that pymalloc would pool. A report of ASan ends
+# the process: it must reach the terminal, not a file of pytest's capture.
 .PHONY: test-python-sanitized
 test-python-sanitized: $(VENV)/.installed-$(EXTRAS)
-	@under_sanitizers() {
-		echo "==> pytest under ASan + UBSan, PYTHONMALLOC=$$1"
+	@for allocator in default malloc; do
+		echo "==> pytest under ASan + UBSan, PYTHONMALLOC=$$allocator"
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-			PYTHONMALLOC="$$1" $(VENV)/bin/python -m pytest --capture=sys $(EACH_BUILD) $(PYTEST_ARGS) "$${@:2}"
-	}
-	under_sanitizers default
-	under_sanitizers malloc $(TESTS_OF_OBJECTS)
+			PYTHONMALLOC="$$allocator" $(VENV)/bin/python -m pytest --capture=sys $(EACH_BUILD) $(PYTEST_ARGS)
+	done
 
 test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS='…' to choose
 	@failed=
