@@ -346,9 +346,17 @@ static thread_state *own_state(void) {
         "realloc-is-a-free", 18, "does not count the block that a realloc has made",
         _HOOK,
         ((
-            "    void *p = realloc_in_hook(raw_beneath(), old, size);\n"
-            "    if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);\n",
-            "    void *p = realloc_in_hook(raw_beneath(), old, size);\n",
+            """\
+    void *p = realloc_in_hook(raw_beneath(), old, size);
+    if (SH_UNLIKELY(!p)) refused_in_hook(size);
+    note_counted_in_hook(p);
+    if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);
+""",
+            """\
+    void *p = realloc_in_hook(raw_beneath(), old, size);
+    if (SH_UNLIKELY(!p)) refused_in_hook(size);
+    note_counted_in_hook(p);
+""",
         ),),
         (f"{_TEST_HOOK}a_bytearray_that_grows_and_shrinks_is_counted_once",),
     ),

@@ -70,9 +70,11 @@ def test_the_largest_sites_are_written_by_the_tick(tmp_path: Path) -> None:
     path = tmp_path / "recorder"
     with spanheap.profile(recorder=path, tick=None, sample_interval=1, max_samples=100_000) as session:
         kept = [bytes(100_000) for _ in range(30)]
+        session.snapshot()   # has imported what it needs
         gc.collect()
         session.tick(0.0)
-        recording, snapshot = read(path), session.snapshot()
+        snapshot = session.snapshot()
+        recording = read(path)
     assert recording.live_bytes == pytest.approx(snapshot.live_bytes, rel=0.05) and len(kept) == 30
     largest = recording.sites[0]
     assert largest.live_bytes >= 30 * 100_000 and largest.stack[0].filename == __file__
