@@ -2,6 +2,7 @@
 #ifndef SPANHEAP_TESTS_PPROF_READER_H
 #define SPANHEAP_TESTS_PPROF_READER_H
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
