@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
-kept: dict[int, bytes] = {}
+unbounded_orders: dict[int, bytes] = {}
 recent: OrderedDict[int, bytes] = OrderedDict()
 spans: dict[int, Any] = {}
 
 
 def leak(i: int) -> None:
-    kept[i] = bytes(20_000)
+    unbounded_orders[i] = bytes(20_000)
 
 
 def remember(i: int) -> None:
@@ -22,5 +22,5 @@ def remember(i: int) -> None:
 
 def forget() -> None:
     """What a test does at its end."""
-    for name in ("kept", "recent", "spans"):
+    for name in ("unbounded_orders", "recent", "spans"):
         globals()[name] = type(globals()[name])()
