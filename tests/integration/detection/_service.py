@@ -7,7 +7,7 @@ from typing import Any
 
 unbounded_orders: dict[int, bytes] = {}
 recent: OrderedDict[int, bytes] = OrderedDict()
-spans: dict[int, Any] = {}
+spans_by_order: dict[int, Any] = {}
 
 
 def leak(i: int) -> None:
@@ -22,5 +22,5 @@ def remember(i: int) -> None:
 
 def forget() -> None:
     """What a test does at its end."""
-    for name in ("unbounded_orders", "recent", "spans"):
+    for name in ("unbounded_orders", "recent", "spans_by_order"):
         globals()[name] = type(globals()[name])()

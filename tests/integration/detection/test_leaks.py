@@ -45,7 +45,7 @@ def serve(
 def test_a_leak_is_found_and_told_in_full(caplog: pytest.LogCaptureFixture) -> None:
     """Line, endpoint, holder, rate and traces; logged once."""
     caplog.set_level(logging.WARNING, "spanheap")
-    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, seed=1, tracer_provider=provider) as session:
+    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, seed=1, tracer_provider=provider) as session:
         [(second, verdict)] = serve(session, _service.leak, 700)
         assert second < 600
         assert verdict.kind == "leak"
@@ -64,7 +64,7 @@ def test_a_leak_is_found_and_told_in_full(caplog: pytest.LogCaptureFixture) -> N
 
 def test_a_cache_with_a_bound_is_silent() -> None:
     """It fills up within two minutes, and then loses as many as it takes in."""
-    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, seed=1, tracer_provider=provider) as session:
+    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, seed=1, tracer_provider=provider) as session:
         assert serve(session, _service.remember, 900) == []
 
 
@@ -73,18 +73,18 @@ def test_ended_spans_that_are_kept_are_found_within_15_seconds() -> None:
     from opentelemetry import trace
 
     def keep(i: int) -> None:
-        _service.spans[i] = trace.get_current_span()
+        _service.spans_by_order[i] = trace.get_current_span()
 
-    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, seed=2, tracer_provider=provider) as session:
+    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, seed=2, tracer_provider=provider) as session:
         [(second, verdict), *_] = serve(session, keep, 20, per_second=100)
         assert verdict.kind == "retained_spans" and second <= 15
         assert verdict.span_name == "GET /orders"
-        assert verdict.holder is not None and "_service:spans (dict" in verdict.holder
+        assert verdict.holder is not None and "_service:spans_by_order (dict" in verdict.holder
 
 
 def test_a_leak_that_is_mended_is_withdrawn() -> None:
     """Some minutes after the growth has ended."""
-    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, seed=1, tracer_provider=provider) as session:
+    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, seed=1, tracer_provider=provider) as session:
         assert serve(session, _service.leak, 600)
         _service.forget()
         serve(session, lambda i: None, 600, begin=700)
@@ -93,7 +93,7 @@ def test_a_leak_that_is_mended_is_withdrawn() -> None:
 
 def test_detection_can_be_switched_off() -> None:
     """Then nothing is followed at all."""
-    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, detect=None, tracer_provider=provider) as session:
+    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, detect=None, tracer_provider=provider) as session:
         serve(session, _service.leak, 100)
         assert session.leaks() == [] and session.stats().groups == 0 and _core.cohorts_memory() == 0
 
@@ -101,7 +101,9 @@ def test_detection_can_be_switched_off() -> None:
 def test_without_holders_growth_is_a_suspicion() -> None:
     """A leak and a cache that is not full cannot be told apart by growth."""
     policy = spanheap.LeakPolicy(holders=False, bound_unknown_after=300)
-    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, seed=1, tracer_provider=provider, detect=policy) as session:
+    with spanheap.profile(
+        tick=None, pause_budget_ms=PATIENT, dumps=None, seed=1, tracer_provider=provider, detect=policy
+    ) as session:
         [(_, verdict)] = serve(session, _service.leak, 600)
         assert verdict.kind == "growing" and verdict.holder is None and verdict.confidence <= 0.5
         assert session.stats().pauses == 0
@@ -113,7 +115,7 @@ def test_an_error_of_the_detector_is_counted(monkeypatch: pytest.MonkeyPatch, ca
         raise RuntimeError("broken")
 
     monkeypatch.setattr(_core, "look_at_cohorts", broken)
-    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, tracer_provider=provider) as session:
+    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, tracer_provider=provider) as session:
         serve(session, lambda i: None, 9)
         assert session.stats().detector_errors >= 3
     assert len([r for r in caplog.records if "detector failed" in r.getMessage()]) == 1
@@ -134,7 +136,7 @@ def test_a_forked_child_goes_on() -> None:
     """It has the samples and the cohorts of its parent, and ticks by itself."""
     import os
 
-    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, seed=1, tracer_provider=provider) as session:
+    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, seed=1, tracer_provider=provider) as session:
         serve(session, _service.leak, 60)
         pid = os.fork()
         if pid == 0:
