@@ -25,7 +25,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 # same there. TESTS= is all of them.
 TESTS ?= tests/bug_classes tests/property tests/sdk $(wildcard tests/integration/test_*.py) \
          $(addprefix tests/integration/,arrays holders propagation recorder retained ring store)
-EACH_BUILD = -m "not long and not once" $(TESTS)
+EACH_BUILD = -m "not long and not once"
 # ThreadSanitizer's shadow collides with the mappings of a kernel that randomises more than 28 bits of an address.
 FIXED_ADDRESSES = $(shell setarch --addr-no-randomize true 2>/dev/null && echo setarch --addr-no-randomize)
 
@@ -59,22 +59,26 @@ test-sanitized: ## pytest on an extension built with ASan + UBSan
 	@CC=gcc $(MAKE) test-python-sanitized VENV=.venv-asan EXTRAS=test BUILD_SETTINGS="--config-settings=build-dir=build/asan-{wheel_tag} \
 		--config-settings=cmake.define.SPANHEAP_SANITIZE=address,undefined --config-settings=install.strip=false"
 
-# The second pass sends every object through malloc, so that ASan sees those that pymalloc would pool. A report of ASan ends
-# the process: it must reach the terminal, not a file of pytest's capture.
+# The second pass sends every object through malloc, so that ASan sees those that pymalloc would pool: the tests of whose lives
+# C has to do with. A report of ASan ends the process: it must reach the terminal, not a file of pytest's capture.
+MALLOC_TESTS ?= tests/bug_classes tests/property $(addprefix tests/integration/,arrays holders retained store test_attribution.py \
+                test_fork.py test_frames.py test_hook.py test_threads.py)
 .PHONY: test-python-sanitized
 test-python-sanitized: $(VENV)/.installed-$(EXTRAS)
-	@for allocator in default malloc; do
-		echo "==> pytest under ASan + UBSan, PYTHONMALLOC=$$allocator"
+	@under_sanitizers() {
+		echo "==> pytest under ASan + UBSan, PYTHONMALLOC=$$1"
 		LD_PRELOAD="$$(gcc -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-			PYTHONMALLOC="$$allocator" $(VENV)/bin/python -m pytest --capture=sys $(EACH_BUILD) $(PYTEST_ARGS)
-	done
+			PYTHONMALLOC="$$1" $(VENV)/bin/python -m pytest --capture=sys $(EACH_BUILD) "$${@:2}" $(PYTEST_ARGS)
+	}
+	under_sanitizers default $(TESTS)
+	under_sanitizers malloc $(MALLOC_TESTS)
 
 test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS='…' to choose
 	@failed=
 	for python in $(PYTHONS); do
 		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 		echo "==> CPython $$version: $$python"
-		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async PYTEST_ARGS='$(EACH_BUILD) $(PYTEST_ARGS)' || failed+=" $$version"
+		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async PYTEST_ARGS='$(EACH_BUILD) $(TESTS) $(PYTEST_ARGS)' || failed+=" $$version"
 	done
 	[[ -z $$failed ]] || { echo "failed on CPython$$failed" >&2; exit 1; }
 
