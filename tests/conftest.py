@@ -27,6 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dump-kills", type=int, default=200, help="of a service that dumps (default 200)")
     group.addoption("--dump-runs", type=int, default=20, help="of a process at its memory limit (default 20)")
     group.addoption("--fuzz-seconds", type=float, default=600.0, help="of the reader of recordings (default 600)")
+    group.addoption("--programs", type=int, default=1000, help="random ones, against the oracle (default 1000)")
     group.addoption("--cpython-suites", default=CPYTHON_SUITES, help="CPython's tests to run while profiled")
 
 
@@ -58,6 +59,12 @@ def dump_kills(pytestconfig: pytest.Config) -> int:
 def dump_runs(pytestconfig: pytest.Config) -> int:
     """Return how often a process is brought to its memory limit."""
     return int(pytestconfig.getoption("--dump-runs"))
+
+
+@pytest.fixture(scope="session")
+def programs(pytestconfig: pytest.Config) -> int:
+    """Return how many random programs are run."""
+    return int(pytestconfig.getoption("--programs"))
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ def test_a_few_random_programs() -> None:
 
 
 @pytest.mark.long
-def test_many_random_programs() -> None:
-    """A thousand, in which every kind of step and owner occurs."""
-    totals = search(1_000, first_seed=1)
-    assert totals["programs"] == 1_000
+def test_many_random_programs(programs: int) -> None:
+    """A thousand unless fewer are asked for, in which every kind of step and owner occurs."""
+    totals = search(programs, first_seed=1)
+    assert totals["programs"] == programs
     assert never_done(totals) == []
