@@ -41,7 +41,7 @@ demo: $(VENV)/.installed ## install into .venv, then profile a leaking service (
 
 # Each has a folder of its own, so they run side by side, the longest first. `lint` comes before: it is quick, and installs
 # what the others share.
-test: lint ## everything a change has to pass (about 10 minutes on two cores)
+test: lint ## everything a change has to pass (some 20 minutes on two cores)
 	@$(MAKE) --jobs=2 --output-sync=target test-pythons test-sanitized test-python test-native check-models
 
 lint: $(VENV)/.installed-$(EXTRAS) ## ruff and mypy
