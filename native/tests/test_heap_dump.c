@@ -89,7 +89,7 @@ static int write_guarded(const sh_heap_snapshot *s, const sh_heap_dump_info *inf
 }
 
 static const char *const COMMENTS[] = { "service.name=shop", "", "oldest: GET /orders \xc3\xa9" };
-static const sh_heap_dump_info INFO = { "python3", COMMENTS, 3, 5000000000 };
+static const sh_heap_dump_info INFO = { "python3", COMMENTS, 3, 5000000000, false };
 
 static profile dump_and_read(const sh_heap_snapshot *s, FILE *file) {
     CHECK(write_guarded(s, &INFO, fileno(file)) == 0);

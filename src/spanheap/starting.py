@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from spanheap.server.policy import DebugServer
+
 
 def start(
     *,
@@ -40,6 +42,7 @@ def start(
     pause_budget_ms: float = 50,
     label_metrics: Sequence[str] = (),
     propagate_to_threads: bool = False,
+    debug_server: str | DebugServer | None = None,
 ) -> Session:
     """Start profiling this process; the session runs until its `shutdown()`, or the end of the process.
 
@@ -63,6 +66,8 @@ def start(
     propagate_to_threads: while the session runs, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start`
         carry the current span and labels along; without it, what other threads make has no span unless the application
         hands its context on, as `asyncio.to_thread` does.
+    debug_server: where pprof, spans and leaks can be asked for over HTTP: "127.0.0.1:6060", "unix:/path/{pid}.sock" or a
+        DebugServer; None: nowhere. See docs/debug-server.md and `Session.debug_url`.
 
     Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
     """
@@ -71,6 +76,7 @@ def start(
         span_capacity=span_capacity, span_ttl=span_ttl, tracer_provider=tracer_provider, meter_provider=meter_provider,
         logger_provider=logger_provider, tick=tick, detect=detect, dumps=dumps, recorder=recorder,
         pause_budget_ms=pause_budget_ms, label_metrics=label_metrics, propagate_to_threads=propagate_to_threads,
+        debug_server=debug_server,
     ).checked()
     with running.lock():
         already = running.current()
