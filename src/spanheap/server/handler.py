@@ -6,7 +6,7 @@ import contextlib
 import io
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler
 from typing import IO, TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
@@ -90,6 +90,9 @@ class Handler(BaseHTTPRequestHandler):
             return _plain(problem.status, str(problem), problem.headers)
         except (SpanheapError, MemoryError, OSError) as error:   # shut down meanwhile, no room to write …
             return _plain(503, str(error) or "no memory for an answer")
+        except Exception:
+            self._server.failed()
+            return _plain(500, "this could not be answered; the log of the service says more")
 
     def _route(self) -> Answer:
         if self.command not in _METHODS:
@@ -179,12 +182,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, status: int, text: str) -> None:
         with contextlib.suppress(OSError):
-            self._send(_plain(status, text, {}))
+            self._send(_plain(status, text))
 
     # ------------------------------------------------------------ of BaseHTTPRequestHandler
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """What cannot be parsed."""
+        self.request_version = "HTTP/1.1"   # of the answer: one to HTTP/0.9 would have no head
         self._refuse(int(code), message or "no HTTP request")
 
     def log_message(self, format: str, *args: Any) -> None:
@@ -194,5 +198,5 @@ class Handler(BaseHTTPRequestHandler):
         return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(timestamp))   # super's imports when it is first called
 
 
-def _plain(status: int, text: str, headers: dict[str, str] | None = None) -> Answer:
+def _plain(status: int, text: str, headers: Mapping[str, str] | None = None) -> Answer:
     return Answer(" ".join(text.split()).encode("utf-8", "replace") + b"\n", TEXT, status, headers or {})

@@ -121,8 +121,8 @@ class DebugServer:
         where = parsed(self.address)
         if isinstance(where, TcpAddress) and not where.is_loopback:
             if not self.allow_remote:
-                raise ValueError(f"debug_server={self.address!r} can be reached from other machines; a debug server is for this "
-                                 f"one: use 127.0.0.1:{where.port}, or pass "
+                raise ValueError(f"debug_server={self.address!r} can be reached from other machines; a debug server is for "
+                                 f"this one: use 127.0.0.1:{where.port}, or pass "
                                  f"spanheap.DebugServer({self.address!r}, allow_remote=True, token=…)")
             if self.token is None:
                 raise ValueError("DebugServer(allow_remote=True) needs a token: whoever reaches the port could read where "

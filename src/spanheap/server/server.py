@@ -138,6 +138,14 @@ class Server:
         with self._lock:
             self._cpu_s += seconds
 
+    def failed(self) -> None:
+        """To be called where an exception is handled."""
+        with self._lock:
+            self.errors += 1
+            first = self.errors == 1
+        if first:
+            logger.exception("spanheap: a request to the debug server failed")
+
     # ------------------------------------------------------------ the thread
 
     def _run(self, session: Session, listening: socket.socket, wake: socket.socket) -> None:
@@ -206,11 +214,7 @@ class Server:
             except OSError:   # the client has gone, or was too slow
                 pass
             except Exception:
-                with self._lock:
-                    self.errors += 1
-                    first = self.errors == 1
-                if first:
-                    logger.exception("spanheap: a request to the debug server failed")
+                self.failed()
             finally:
                 self._connections.pop(connection, None)
                 connection.close()
