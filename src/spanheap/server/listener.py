@@ -98,7 +98,8 @@ def _message(where: str, error: OSError) -> str:
 
 
 def _private_folder(folder: str) -> None:
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        os.makedirs(folder, mode=0o700)
     found = os.lstat(folder)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
         raise SpanheapError(f"no debug server in {folder}: it must be a folder of this user's that nobody else can enter "

@@ -106,10 +106,10 @@ def top(session: Session, n: int) -> dict[str, Any]:
          "allocated_bytes": usage.allocated_bytes, "samples": usage.samples, "relative_error": usage.relative_error,
          "span_name": usage.span_names[0] if usage.span_names else "",
          "root_name": usage.root_names[0] if usage.root_names else ""}
-        for usage in snapshot.by_line()[:n]
+        for usage in snapshot.by_line()[:n] if usage.samples
     ]
     roots = [{"root_name": usage.name, "live_bytes": usage.live_bytes, "samples": usage.samples}
-             for usage in snapshot.by_root_name()[:n]]
+             for usage in snapshot.by_root_name()[:n] if usage.samples]
     counts, totals = session.spans.counts(), session.spans.retained_totals()
     return {
         "format": "spanheap.top/1",

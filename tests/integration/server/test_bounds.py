@@ -37,6 +37,13 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def drip(client: socket.socket) -> None:
+    """Send for ten seconds, each byte well within any timeout of a single read."""
+    for _ in range(200):
+        client.sendall(b"y")
+        time.sleep(0.05)
+
+
 def test_five_clients_at_once(session: spanheap.Session, url: str, leak: list[bytes]) -> None:
     """All are answered, rightly."""
     with ThreadPoolExecutor(5) as pool:
@@ -101,10 +108,8 @@ def test_slow_clients_hold_up_nobody_and_are_ended(
         dripping.sendall(b"x")
     assert session._server is not None
     connections = session._server._connections
-    with pytest.raises(OSError, match=r"reset|pipe"):   # each byte comes well within any timeout of a single read
-        for _ in range(200):
-            dripping.sendall(b"y")
-            time.sleep(0.05)
+    with pytest.raises(OSError, match=r"reset|pipe"):
+        drip(dripping)
     until(lambda: not connections)
     for client in [*silent, dripping]:
         client.close()

@@ -60,8 +60,9 @@ def test_leaks_are_told(session: spanheap.Session, url: str, monkeypatch: pytest
     site = spanheap.Site(stack=[spanheap.Frame("keep", "shop.py", 7)], span_names=["GET /"], live_bytes=1e6, live_objects=9,
                          allocated_bytes=1e6, allocated_objects=9, samples=9, variance=0.0)
     verdict = spanheap.LeakVerdict(kind="leak", site=site, span_name="GET /", root_name="GET /", trace_ids=["0" * 32],
-                                   live_bytes=1e6, growth_bytes_per_s=2e3, share_of_growth=1.0, confidence=0.9, time_to_limit_s=None,
-                                   holder="shop:_cache (dict, 9 entries)", since=1.0, reason="grows <steadily>")
+                                   live_bytes=1e6, growth_bytes_per_s=2e3, share_of_growth=1.0, confidence=0.9,
+                                   time_to_limit_s=None, holder="shop:_cache (dict, 9 entries)", since=1.0,
+                                   reason="grows <steadily>")
     monkeypatch.setattr(session, "leaks", lambda: [verdict])
     found = ask(url, "/debug/leaks").json["leaks"][0]
     assert found["kind"] == "leak" and found["at"] == {"function": "keep", "filename": "shop.py", "line": 7}
