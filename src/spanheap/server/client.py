@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlsplit
 from spanheap.errors import SpanheapError
 from spanheap.server import entry
 from spanheap.server.guard import POST_HEADER
+from spanheap.server.terminal_text import printable
 
 TIMEOUT_S = 30.0
 TOKEN_VARIABLE = "SPANHEAP_DEBUG_TOKEN"
@@ -193,11 +194,11 @@ class Client:
             connection.close()
 
     def _refused(self, answer: http.client.HTTPResponse) -> TargetError:
-        says = " ".join(answer.read(1000).decode("utf-8", "replace").split())
+        says = _one_line(answer.read(1000).decode("utf-8", "replace"))
         if answer.status == 401:
             wrong = "it does not take this token" if self._token else "it needs a token"
             return TargetError(f"{self.url}: {wrong}: set {TOKEN_VARIABLE}")
-        return TargetError(f"{self.url}: {says or answer.reason} (status {answer.status})")
+        return TargetError(f"{self.url}: {says or _one_line(answer.reason)} (status {answer.status})")
 
 
 def _why(error: Exception, timeout: float) -> str:
@@ -211,7 +212,12 @@ def _why(error: Exception, timeout: float) -> str:
         return "there is no such socket: the process has ended, or has another"
     if isinstance(error, socket.gaierror):
         return f"the host is not known: {error.strerror}"
-    return str(error) or type(error).__name__
+    return _one_line(str(error)) or type(error).__name__
+
+
+def _one_line(text: str) -> str:
+    """Of what a stranger sends: nothing that a terminal would obey."""
+    return printable(" ".join(text.split()))
 
 
 def _without_token(url: str) -> str:

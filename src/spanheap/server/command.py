@@ -17,9 +17,9 @@ _TARGET = "a process of this machine, http://HOST:PORT or unix:PATH"
 def add_parsers(commands: Any) -> None:
     top = commands.add_parser(
         "top", help="watch the memory of a running process by line and endpoint",
-        description="Shows memory, growth, the lines and endpoints with most live bytes, leaks and active spans of a "
-                    "process that runs a debug server (spanheap.start(debug_server=…)), again and again until q or Ctrl-C. Where "
-                    "the output is no terminal: once, as plain text.")
+        description="Shows memory, growth, the lines and endpoints with most live bytes, leaks and active spans "
+                    "of a process that runs a debug server (spanheap.start(debug_server=…)), again and again until q or "
+                    "Ctrl-C. Where the output is no terminal: once, as plain text.")
     top.add_argument("target", nargs="?", metavar="PID|URL", help=f"{_TARGET} (default: the only one there is)")
     top.add_argument("--once", action="store_true", help="print one look and end")
     top.add_argument("--json", action="store_true", help="print one look as JSON and end")
@@ -30,8 +30,8 @@ def add_parsers(commands: Any) -> None:
     dump = commands.add_parser(
         "dump", help="have a running process write a heap dump",
         description="Asks the debug server of a process (spanheap.start(debug_server=…)) for an annotated pprof dump. "
-                    "Without -o the process writes it where its dumps go, and its path is printed. A process whose server does not "
-                    "answer is asked by the signal of its DumpPolicy, if it has one.")
+                    "Without -o the process writes it where its dumps go, and its path is printed. A process whose server "
+                    "does not answer is asked by the signal of its DumpPolicy, if it has one.")
     dump.add_argument("target", metavar="PID|URL", help=_TARGET)
     dump.add_argument("-o", "--output", type=Path, metavar="FILE", help="fetch it, and write it to FILE")
     dump.add_argument("--timeout", type=_seconds(0.1), default=TIMEOUT_S, metavar="S",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any, NamedTuple
 
 from spanheap.server.look import History, Look
 from spanheap.server.pages import duration, size
+from spanheap.server.terminal_text import columns, fitted, padded, printable
 
 _ENDPOINT = 28
 _SPANS = 3
@@ -76,39 +76,6 @@ def _spans(look: Look) -> list[Line]:
     return [Line(""), Line("active spans, oldest first", "bold"), *(
         Line(f"{duration(span['age_s']):>10}  {span['name']}  of {span['root_name']}  trace {span['trace_id']}")
         for span in active)]
-
-
-def printable(text: str) -> str:
-    """Without what a terminal would obey: names are whatever a service calls things."""
-    return "".join(c if unicodedata.category(c)[0] != "C" else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def columns(text: str) -> int:
-    return sum(_columns(c) for c in text)
-
-
-def _columns(character: str) -> int:
-    if unicodedata.combining(character):
-        return 0
-    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
-
-
-def fitted(text: str, width: int) -> str:
-    """Cut to this many columns, with an ellipsis where something was cut off."""
-    text = printable(text)
-    if columns(text) <= width:
-        return text
-    used, kept = 1, []
-    for character in text:
-        used += _columns(character)
-        if used > width:
-            break
-        kept.append(character)
-    return "".join(kept) + "…" if width > 0 else ""
-
-
-def padded(text: str, width: int) -> str:
-    return text + " " * (width - columns(text))
 
 
 def _end_of(line: str, room: int) -> str:

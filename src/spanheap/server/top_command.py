@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     history = History()
     history.add(look)
     if options.once or not sys.stdout.isatty():
-        width = shutil.get_terminal_size((_PLAIN_WIDTH, 0)).columns if sys.stdout.isatty() else _PLAIN_WIDTH
+        width = _window().columns if sys.stdout.isatty() else _PLAIN_WIDTH
         for line in lines(look, history, width, 60):
             print(line.text)
         return 0
@@ -64,10 +64,10 @@ def _watch(target: Target, look: Look, history: History, seconds: float, keys: K
         shown: os.terminal_size | None = None
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            window = shutil.get_terminal_size()
+            window = _window()
             if window != shown:
                 hint = status or f"every {seconds:g} s, growth over {history.seconds:.0f} s; q ends"
-                screen.show(lines(look, history, window.columns, window.lines - 1, status=hint))
+                screen.show(lines(look, history, window.columns, window.lines - 1, status=hint), window)
                 shown = window
             if keys.quit_within(min(_STEP_S, max(0.0, end - time.monotonic()))):
                 return
@@ -81,13 +81,22 @@ def _watch(target: Target, look: Look, history: History, seconds: float, keys: K
 # ---------------------------------------------------------------- terminal
 
 
+def _window() -> os.terminal_size:
+    """As it is now: COLUMNS and LINES of the environment do not change with it."""
+    with contextlib.suppress(OSError, ValueError):
+        found = os.get_terminal_size(sys.stdout.fileno())
+        if found.columns > 0 and found.lines > 0:
+            return found
+    return shutil.get_terminal_size()
+
+
 class Keys(Protocol):
     def quit_within(self, seconds: float) -> bool:
         """Whether q was pressed within so many seconds."""
 
 
 class Screen(Protocol):
-    def show(self, shown: list[Line]) -> None:
+    def show(self, shown: list[Line], window: os.terminal_size) -> None:
         """Instead of what is there."""
 
 
@@ -149,10 +158,10 @@ class _PlainScreen:
         self._obeys = os.environ.get("TERM", "dumb") != "dumb"
         self._write("\x1b[?1049h\x1b[?25l")
 
-    def show(self, shown: list[Line]) -> None:
+    def show(self, shown: list[Line], window: os.terminal_size) -> None:
         text = "\n".join(line.text for line in shown)
         if self._obeys:
-            self._write("\x1b[H" + text.replace("\n", "\x1b[K\r\n") + "\x1b[K\x1b[J")
+            self._write("\x1b[H" + text.replace("\n", "\x1b[K\n") + "\x1b[K\x1b[J")
         else:
             print(text, flush=True)
 
