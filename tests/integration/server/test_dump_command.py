@@ -19,6 +19,7 @@ import pytest
 
 import spanheap
 from spanheap import cli
+from spanheap.server.entry import Entry
 
 pytestmark = pytest.mark.once(reason="a matter of the command line, not of the CPython")
 Script = Callable[..., str]
@@ -66,20 +67,20 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
 
 
 def test_a_process_writes_a_dump_by_its_number(service: Service, tmp_path: Path) -> None:
-    """The command itself, in a process of its own: prints the path, and as JSON path and size."""
+    """The command itself, in a process of its own: prints path and size as JSON."""
     pid = service("""
         spanheap.start(sample_interval=10_000, debug_server="127.0.0.1:0")
         kept += [bytes(50_000) for _ in range(100)]
     """)
-    for options in ((), ("--json",)):
-        done = subprocess.run([sys.executable, "-m", "spanheap", "dump", str(pid), *options], capture_output=True, text=True,
-                              timeout=60, check=False)
-        assert done.returncode == 0 and done.stderr == ""
-        path = Path(json.loads(done.stdout)["path"] if options else done.stdout.rstrip("\n"))
-        assert path.parent == tmp_path / "state" / "spanheap"
-        found = spanheap.open_dump(path)
-        assert found.metadata["process.pid"] == str(pid)
-        assert found.sites(1)[0].live_bytes == pytest.approx(5_000_000, rel=0.2)
+    done = subprocess.run([sys.executable, "-m", "spanheap", "dump", str(pid), "--json"], capture_output=True, text=True,
+                          timeout=60, check=False)
+    assert done.returncode == 0 and done.stderr == ""
+    answer = json.loads(done.stdout)
+    path = Path(answer["path"])
+    assert path.parent == tmp_path / "state" / "spanheap" and path.stat().st_size == answer["bytes"]
+    found = spanheap.open_dump(path)
+    assert found.metadata["process.pid"] == str(pid)
+    assert found.sites(1)[0].live_bytes == pytest.approx(5_000_000, rel=0.2)
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:0", "unix:{}/s/{{pid}}.sock"])
@@ -118,47 +119,54 @@ def test_a_server_that_does_not_answer_is_asked_by_signal(
     service: Service, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where its policy has one: the automatic dump is waited for, and copied where it was wanted."""
-    gone = """
-        from spanheap.server import entry
-        policy = spanheap.DumpPolicy(signal=signal.SIGUSR2, folder={folder!r}, cooldown_s=0, min_free_bytes=0)
+    pid = service(f"""
+        policy = spanheap.DumpPolicy(signal=signal.SIGUSR2, folder={str(tmp_path / "auto")!r}, min_free_bytes=0)
         session = spanheap.start(tick=0.05, debug_server="127.0.0.1:0", dumps=policy)
-        text = session._server._entry.path.read_text()
         path = session._server._entry.path
+        text = path.read_text()
         session._server.close()
         path.write_text(text)
-        {more}
-    """
-    pid = service(gone.format(folder=str(tmp_path / "auto"), more=""))
-    assert dump(pid) == 0
+    """)
+    assert dump(pid, "-o", tmp_path / "copy.pb.gz") == 0
     shown = capsys.readouterr()
-    path = Path(shown.out.rstrip("\n"))
-    assert "connection refused" in shown.err and "asking by SIGUSR2" in shown.err and path.parent == tmp_path / "auto"
-    assert spanheap.open_dump(path).metadata["reason"] == "signal"
-    assert dump(pid, "-o", tmp_path / "copy.pb.gz", "--timeout", 0.5) in (0, 1)   # nothing new may have been saved
-    capsys.readouterr()
-    pid = service(gone.format(folder=str(tmp_path / "none"), more="signal.signal(signal.SIGUSR2, signal.SIG_DFL)"))
-    assert dump(pid) == 1
-    assert f"process {pid} does not handle SIGUSR2 (any more): no dump" in capsys.readouterr().err
-    pid = service(gone.format(folder=str(tmp_path / "none"), more="signal.signal(signal.SIGUSR2, lambda *_: None)"))
-    assert dump(pid, "--timeout", 0.3) == 1
-    assert f"but there was no dump in {tmp_path / 'none'} within 0.3 s" in capsys.readouterr().err
+    assert shown.out == f"{tmp_path / 'copy.pb.gz'}\n"
+    assert "connection refused" in shown.err and "asking by SIGUSR2" in shown.err
+    found = spanheap.open_dump(tmp_path / "copy.pb.gz")
+    assert found.metadata["reason"] == "signal" and found.metadata["process.pid"] == str(pid)
+    assert len(list((tmp_path / "auto").glob(f"spanheap-auto-{pid}-*.pb.gz"))) >= 1
+
+
+def test_a_signal_that_brings_nothing(tmp_path: Path) -> None:
+    """One that would end the process is not sent; one that is answered by no dump is told, with where it was looked for."""
+    from spanheap.server.client import TargetError
+    from spanheap.server.dump_command import _signalled
+
+    entry = Entry(os.getpid(), "http://127.0.0.1:1", "tests", False, int(signal.SIGUSR2), str(tmp_path))
+    assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
+    with pytest.raises(TargetError, match=r"does not handle SIGUSR2 \(any more\): no dump"):
+        _signalled(entry, 0.3, None)
+    arrived = []
+    signal.signal(signal.SIGUSR2, lambda *_: arrived.append(1))
+    try:
+        with pytest.raises(TargetError, match=rf"but there was no dump in {tmp_path} within 0.3 s"):
+            _signalled(entry, 0.3, None)
+    finally:
+        signal.signal(signal.SIGUSR2, signal.SIG_DFL)
+    assert arrived == [1]
 
 
 def test_processes_that_cannot_be_asked(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    """No such process, one without spanheap or without a server, one that is stopped."""
-    ended = subprocess.Popen([sys.executable, "-c", ""])
+    """No such process, one without a server, one that is stopped."""
+    ended = subprocess.Popen(["true"])
     ended.wait(60)
     assert f"there is no process {ended.pid}" in failed(capsys, ended.pid)
     assert "there is no process 999999999999" in failed(capsys, "9" * 30)
-    for body in ("", "spanheap.start()"):
-        pid = service(body)
-        error = failed(capsys, pid)
-        assert f"process {pid} (python" in error and 'spanheap.start(debug_server="127.0.0.1:6060")' in error
+    with spanheap.profile(tick=None):
+        error = failed(capsys, os.getpid())
+        assert f"process {os.getpid()} (" in error and 'spanheap.start(debug_server="127.0.0.1:6060")' in error
     pid = service('spanheap.start(debug_server="127.0.0.1:0")')
     os.kill(pid, signal.SIGSTOP)
     assert "no answer within 0.3 s: the process may be stopped" in failed(capsys, pid, "--timeout", 0.3)
-    os.kill(pid, signal.SIGCONT)
-    os.kill(pid, signal.SIGKILL)
 
 
 def test_urls_that_cannot_be_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -220,27 +228,23 @@ def test_where_it_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another user is needed, and only root can be one")
-@pytest.mark.parametrize("address", ["127.0.0.1:0", "unix:{}/s/{{pid}}.sock"])
-def test_another_user_has_no_permission(script: Script, tmp_path: Path, address: str) -> None:
+def test_another_user_has_no_permission(script: Script, tmp_path: Path) -> None:
     """By the number: whose it is; by the socket: that it is for its user alone."""
     out = script(f"""
         import os, spanheap
         from spanheap import cli
         from spanheap.server import dump_command   # by whom may read it
-        session = spanheap.start(debug_server={address.format(tmp_path)!r})
+        session = spanheap.start(debug_server="unix:{tmp_path}/s/{{pid}}.sock")
         pid, url = os.getpid(), session.debug_url
         child = os.fork()
         if child == 0:
             os.seteuid(65534)
             os.dup2(1, 2)
-            codes = [cli.main(["dump", str(pid)])]
-            if url.startswith("unix:"):
-                codes.append(cli.main(["dump", url]))
-            os._exit(codes != [1] * len(codes))
+            os._exit([cli.main(["dump", str(pid)]), cli.main(["dump", url])] != [1, 1])
         assert os.waitpid(child, 0)[1] == 0
     """)
     assert "error: no permission to look where process" in out and "it is root's; ask as that user" in out
-    assert ("no permission: the socket is for the user of the process alone" in out) == address.startswith("unix")
+    assert "no permission: the socket is for the user of the process alone" in out
 
 
 @pytest.mark.parametrize(("arguments", "says"), [
