@@ -87,11 +87,11 @@ class Server:
                                         name="spanheap-debug", daemon=True)
         self._thread.start()
         self.url = self._listener.url
-        moved = f" ({self.policy.address} is taken)" if self._listener.moved else ""
-        logger.info("spanheap: debug server of process %d at %s%s", os.getpid(), self.url, moved)
-        if moved:
+        if self._listener.moved:
             logger.warning("spanheap: %s is taken: the debug server of process %d is at %s",
                            self.policy.address, os.getpid(), self.url)
+        else:
+            logger.info("spanheap: the debug server of process %d is at %s", os.getpid(), self.url)
         try:
             self._entry = entry.write(self.url, needs_token=self.policy.token is not None, dumps=session._options.dumps)
         except (SpanheapError, OSError) as error:

@@ -24,6 +24,7 @@ from spanheap.server.screen import Line, lines
 _TIMEOUT_S = 10.0
 _STEP_S = 0.2          # between looks at the keyboard and the size of the window
 _PLAIN_WIDTH = 160     # where there is no terminal
+_PLAIN_HEIGHT = 60
 _ROWS = 100
 
 
@@ -36,18 +37,23 @@ def run(options: argparse.Namespace) -> int:
     except TargetError as error:
         print(f"spanheap top: error: {error}", file=sys.stderr)
         return 1
-    if options.json:
-        print(json.dumps(look.document, indent=1))
-        return 0
     history = History()
     history.add(look)
+    if options.json:
+        return _print(json.dumps(look.document, indent=1))
     if options.once or not sys.stdout.isatty():
         width = _window().columns if sys.stdout.isatty() else _PLAIN_WIDTH
-        for line in lines(look, history, width, 60):
-            print(line.text)
-        return 0
+        return _print("\n".join(line.text for line in lines(look, history, width, _PLAIN_HEIGHT)))
     with contextlib.suppress(KeyboardInterrupt), _keys() as keys, _screen() as screen:
         _watch(target, look, history, options.interval, keys, screen)
+    return 0
+
+
+def _print(text: str) -> int:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:   # `| head` has seen enough; nor may the interpreter's end write to it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 

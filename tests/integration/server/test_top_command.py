@@ -48,6 +48,15 @@ def test_json_is_the_whole_look(session: spanheap.Session, leak: list[bytes], ca
     assert look["format"] == "spanheap.top/1" and look["lines"][0]["root_name"] == "GET /leak"
 
 
+def test_a_reader_that_has_seen_enough_is_no_error(session: spanheap.Session, url: str) -> None:
+    """`spanheap top | head -1`."""
+    command = [sys.executable, "-m", "spanheap", "top", url]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.wait(60) == 0 and process.stderr.read() == b""
+
+
 def test_which_process_is_asked_about_when_there_are_several(
     session: spanheap.Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
