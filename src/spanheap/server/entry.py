@@ -56,7 +56,10 @@ class Written(NamedTuple):
 def own_folder() -> Path:
     """Made if it is not there. Raises SpanheapError or OSError."""
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    folder = Path(runtime, "spanheap") if runtime else Path(tempfile.gettempdir(), f"spanheap-{os.geteuid()}")
+    if runtime and os.path.isdir(runtime):
+        folder = Path(runtime, "spanheap")
+    else:
+        folder = Path(tempfile.gettempdir(), f"spanheap-{os.geteuid()}")
     folder.mkdir(mode=0o700, parents=False, exist_ok=True)
     if not _is_private(folder, os.geteuid()):
         raise SpanheapError(f"{folder} must be a folder of this user's that nobody else can write to")

@@ -82,8 +82,7 @@ class Listener:
             self._unlink = None
 
     def forked(self) -> None:
-        """In the child: the parent goes on listening, and the name is the parent's."""
-        self._unlink = None
+        """In the child, which forgets this object: the parent goes on listening, and the name is the parent's."""
         self.socket.close()
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("spanheap")
 
+_LOOK_S = 5.0   # between looks at the deadlines, while there are connections
 _BUSY = (b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Type: text/plain\r\n"
          b"Content-Length: 43\r\n\r\nspanheap: too many connections, come again\n")
 
@@ -164,7 +165,8 @@ class Server:
         spent = time.thread_time()
         while not self._closing:
             deadline = min((connection.deadline for connection in list(self._connections)), default=None)
-            ready = poll.poll(None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000 + 10)
+            # Deadlines move while it sleeps, hence not for long.
+            ready = poll.poll(None if deadline is None else min(max(0.0, deadline - time.monotonic()), _LOOK_S) * 1000 + 10)
             if self._closing:
                 return
             now = time.monotonic()

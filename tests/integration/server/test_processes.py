@@ -157,15 +157,24 @@ def test_a_forked_child_has_a_server_of_its_own(script: Script, tmp_path: Path, 
 
 
 def test_a_child_that_only_execs_has_no_thread(script: Script) -> None:
-    """Nor a socket: there is none before a tick."""
+    """Nor a socket, neither that which listens nor those of requests: there is none before a tick."""
     script("""
-        import os, threading, spanheap
+        import os, threading, time, spanheap
+        from spanheap.server.client import connected
+
+        def sockets():
+            paths = [f"/proc/self/fd/{n}" for n in os.listdir("/proc/self/fd")]
+            return sum(os.readlink(path).startswith("socket:") for path in paths if os.path.islink(path))
+
+        before = sockets()
         session = spanheap.start(debug_server="127.0.0.1:0")
+        client = connected(session.debug_url, 20)
+        while not session._server._connections:
+            time.sleep(0.01)
         pid = os.fork()
         if pid == 0:
-            paths = [f"/proc/self/fd/{n}" for n in os.listdir("/proc/self/fd")]
-            fds = [os.readlink(path) for path in paths if os.path.islink(path)]
-            os._exit(threading.active_count() != 1 or any(fd.startswith("socket:") for fd in fds))
+            client.close()
+            os._exit(threading.active_count() != 1 or sockets() != before)
         assert os.waitpid(pid, 0)[1] == 0
         assert session.debug_url is not None
     """)
