@@ -180,6 +180,14 @@ static void test_content(const char *path) {
     for (uint32_t id = 0; id < IDS; id++) CHECK(d.locations[id].mapping == 0);
     free_profile(&d);
     fclose(file);
+
+    bare.allocated = true;   /* the same, shown by another of its values */
+    file = tmpfile();
+    CHECK(write_guarded(&s, &bare, fileno(file)) == 0);
+    d = read_profile(fileno(file));
+    CHECK(is(&d, d.default_type, "alloc_space") && d.sample_count > 0);
+    free_profile(&d);
+    fclose(file);
     sh_heap_snapshot_fini(&s);
     sh_profile_fini(&p);
 }
