@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from spanheap.server.look import History, Look
 from spanheap.server.pages import duration, size
-from spanheap.server.terminal_text import columns, fitted, padded, printable
+from spanheap.server.terminal_text import columns, fitted, padded, printable, wrapped
 
 _ENDPOINT = 28
 _SPANS = 3
@@ -20,12 +20,10 @@ class Line(NamedTuple):
 def lines(look: Look, history: History, width: int, height: int, *, status: str = "") -> list[Line]:
     """At most `height` lines of at most `width` columns. status: the last line, what went wrong."""
     head = _head(look, history)
-    leaks = [Line(f"  {leak['text']}", "red") for leak in look.document["leaks"][:max(1, height // 5)]]
+    leaks = _leaks(look, width, max(2, height // 4))
     spans = _spans(look)
     room = height - len(head) - len(leaks) - len(spans) - (1 if status else 0) - 3
     rows = look.document["lines"]
-    if leaks:
-        leaks.insert(0, Line("leaks", "bold"))
     shown = [*head, *leaks, *_table(rows[:max(1, room)], history, width), *spans]
     shown = shown[:max(0, height - (1 if status else 0))]
     if status:
@@ -48,6 +46,12 @@ def _head(look: Look, history: History) -> list[Line]:
              f"({size(spans['retained_bytes'])}), {spans['unended']:,.0f} never ended"),
         Line(""),
     ]
+
+
+def _leaks(look: Look, width: int, room: int) -> list[Line]:
+    """Whole ones, as long as there is room: who holds it is at the end of each."""
+    found = [Line(row, "red") for leak in look.document["leaks"] for row in wrapped(leak["text"], width)]
+    return [*found[:room], Line("")] if found else []
 
 
 def _rate(bytes_per_s: float | None) -> str:

@@ -36,3 +36,14 @@ def fitted(text: str, width: int) -> str:
 
 def padded(text: str, width: int) -> str:
     return text + " " * (width - columns(text))
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Lines of at most this many columns, broken at blanks where that can be; all but the first are indented."""
+    lines, line = [], ""
+    for word in printable(text).split(" "):
+        if line.strip() and columns(line) + 1 + columns(word) > width:
+            lines.append(line)
+            line = "  "
+        line += word if not line.strip() else " " + word
+    return [fitted(each, width) for each in (*lines, line)]

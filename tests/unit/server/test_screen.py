@@ -8,7 +8,7 @@ import pytest
 
 from spanheap.server.look import History, Look, NoLook
 from spanheap.server.screen import lines
-from spanheap.server.terminal_text import columns, fitted, printable
+from spanheap.server.terminal_text import columns, fitted, printable, wrapped
 
 pytestmark = pytest.mark.once(reason="pure Python")
 MB = 1e6
@@ -108,6 +108,16 @@ def test_text_is_cut_to_columns() -> None:
     """Wide characters have two, combining ones none."""
     assert fitted("abcdef", 4) == "abc…" and fitted("文文文", 4) == "文…" and fitted("e\u0301" * 4, 4) == "e\u0301" * 4
     assert fitted("ab", 2) == "ab" and fitted("ab", 0) == ""
+
+
+def test_long_text_is_broken_at_blanks() -> None:
+    """A leak's holder is at its end: it must not be cut off. What has no blank is cut."""
+    assert wrapped("leak: 3 MiB held by shop:_cache", 14) == ["leak: 3 MiB", "  held by", "  shop:_cache"]
+    assert wrapped("abcdefgh ij", 4) == ["abc…", "  ij"] and wrapped("", 4) == [""]
+    of = document(leaks=1)
+    of["leaks"][0]["text"] = "leak: " + "word " * 40 + "held by shop:_cache"
+    shown = lines(Look.of(of), history(of), 60, 24)
+    assert any("held by shop:_cache" in line.text for line in shown if line.style == "red")
 
 
 @pytest.mark.parametrize("change", [
