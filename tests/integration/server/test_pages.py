@@ -78,7 +78,7 @@ def test_figures_are_told(session: spanheap.Session, url: str, leak: list[bytes]
     assert stats["memory"]["rss_bytes"] > 1_000_000
     top = ask(url, "/debug/top?n=3").json
     assert top["format"] == "spanheap.top/1" and len(top["lines"]) <= 3
-    assert "leak" in top["lines"][0]["line"] and top["lines"][0]["root_name"] == "GET /leak"
+    assert "conftest.py:" in top["lines"][0]["line"] and top["lines"][0]["root_name"] == "GET /leak"
     assert top["heap"]["live_bytes"] == pytest.approx(session.snapshot().live_bytes, rel=0.01)
 
 
