@@ -1,5 +1,4 @@
-"""The command line: `spanheap demo`, `spanheap audit`, `spanheap recover`, `spanheap top`, `spanheap dump`,
-`spanheap --version`.
+"""The command line: `spanheap demo`, `spanheap audit`, `spanheap recover`, `spanheap --version`.
 
 Exit status: 0 success; 1 the command failed or, for `demo`, did not find what it should; 2 wrong usage;
 130 interrupted. Of `audit`: see spanheap/audit/command.py.

@@ -39,10 +39,10 @@ class Options:
     detect: LeakPolicy | None = field(default_factory=LeakPolicy)
     dumps: DumpPolicy | None = field(default_factory=DumpPolicy)
     recorder: str | os.PathLike[str] | None = None
+    debug_server: Any = None   # a server.policy.DebugServer, once checked
     pause_budget_ms: float = 50
     label_metrics: Sequence[str] = ()
     propagate_to_threads: bool = False
-    debug_server: Any = None   # a server.policy.DebugServer, once checked
 
     def checked(self) -> Options:
         """These options, with the seed drawn. Raises TypeError or ValueError."""

@@ -39,10 +39,10 @@ def start(
     detect: LeakPolicy | None = LeakPolicy(),  # noqa: B008 - frozen
     dumps: DumpPolicy | None = DumpPolicy(),  # noqa: B008 - frozen
     recorder: str | os.PathLike[str] | None = None,
+    debug_server: str | DebugServer | None = None,
     pause_budget_ms: float = 50,
     label_metrics: Sequence[str] = (),
     propagate_to_threads: bool = False,
-    debug_server: str | DebugServer | None = None,
 ) -> Session:
     """Start profiling this process; the session runs until its `shutdown()`, or the end of the process.
 
@@ -61,13 +61,13 @@ def start(
     detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there.
     recorder: the file that says after a death of the process what it was doing (`spanheap recover FILE`); `{pid}` is filled
         in. What is at the path from an earlier process is kept as PATH.1, and its death reported.
+    debug_server: where pprof, spans and leaks can be asked for over HTTP: "127.0.0.1:6060", "unix:/path/{pid}.sock" or a
+        DebugServer; None: nowhere. See docs/debug-server.md and `Session.debug_url`.
     pause_budget_ms: how long, in any ten minutes, the leak detector may hold up the service to look who holds what grows.
     label_metrics: keys of `spanheap.labels()` that metrics tell memory apart by.
     propagate_to_threads: while the session runs, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start`
         carry the current span and labels along; without it, what other threads make has no span unless the application
         hands its context on, as `asyncio.to_thread` does.
-    debug_server: where pprof, spans and leaks can be asked for over HTTP: "127.0.0.1:6060", "unix:/path/{pid}.sock" or a
-        DebugServer; None: nowhere. See docs/debug-server.md and `Session.debug_url`.
 
     Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
     """
@@ -75,8 +75,8 @@ def start(
         sample_interval=sample_interval, max_depth=max_depth, max_samples=max_samples, adaptive=adaptive, seed=seed,
         span_capacity=span_capacity, span_ttl=span_ttl, tracer_provider=tracer_provider, meter_provider=meter_provider,
         logger_provider=logger_provider, tick=tick, detect=detect, dumps=dumps, recorder=recorder,
-        pause_budget_ms=pause_budget_ms, label_metrics=label_metrics, propagate_to_threads=propagate_to_threads,
         debug_server=debug_server,
+        pause_budget_ms=pause_budget_ms, label_metrics=label_metrics, propagate_to_threads=propagate_to_threads,
     ).checked()
     with running.lock():
         already = running.current()
