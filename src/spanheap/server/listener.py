@@ -31,6 +31,16 @@ class Listener:
         self._unlink: tuple[str, int, int] | None = None
         self.socket = self._of_path(where.of(os.getpid())) if isinstance(where, UnixAddress) else self._of_port(where)
         self.socket.setblocking(False)
+        self._inode = os.fstat(self.socket.fileno()).st_ino
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the descriptor is still that of the socket: who becomes a daemon closes all that it finds, and the number
+        is given to the next file."""
+        try:
+            return os.fstat(self.socket.fileno()).st_ino == self._inode
+        except OSError:
+            return False
 
     def _of_port(self, where: TcpAddress) -> socket.socket:
         last = where.port if where.port == 0 else min(65535, where.port + NEXT_PORTS)
@@ -72,7 +82,10 @@ class Listener:
 
     def close(self) -> None:
         """And remove the socket's name, if it is still ours."""
-        self.socket.close()
+        if self.is_ours:
+            self.socket.close()
+        else:
+            self.socket.detach()
         if self._unlink is not None:
             path, device, inode = self._unlink
             with contextlib.suppress(OSError):

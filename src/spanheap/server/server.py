@@ -55,7 +55,6 @@ class Server:
         self._reset()
 
     def _reset(self) -> None:
-        self._pid = os.getpid()
         self._lock = threading.Lock()   # of the counts
         self.working = threading.BoundedSemaphore(REQUESTS)
         self.deltas = threading.BoundedSemaphore(DELTAS)
@@ -84,7 +83,7 @@ class Server:
         self._closing = False
         self._listener = Listener(self.policy.where)
         self._wake = socket.socketpair()
-        self._thread = threading.Thread(target=self._run, args=(session, self._listener.socket, self._wake[0]),
+        self._thread = threading.Thread(target=self._run, args=(session, self._listener, self._wake[0]),
                                         name="spanheap-debug", daemon=True)
         self._thread.start()
         self.url = self._listener.url
@@ -101,12 +100,12 @@ class Server:
     def close(self) -> None:
         """Nobody is waited for longer than it takes the thread to wake up. Safe to call twice."""
         self._closing = True
-        if self._wake is not None:
+        ours = self._listener is not None and self._listener.is_ours
+        if self._wake is not None and ours:
             with contextlib.suppress(OSError):
                 self._wake[1].send(b"\0")
-        thread = self._thread
-        if thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            thread.join(1.0)
+            if self._thread is not None and self._thread.is_alive() and self._thread is not threading.current_thread():
+                self._thread.join(1.0)
         for connection in list(self._connections):
             connection.abort()
         if self._entry is not None:
@@ -114,7 +113,10 @@ class Server:
         if self._listener is not None:
             self._listener.close()
         for end in self._wake or ():
-            end.close()
+            if ours:
+                end.close()
+            else:
+                end.detach()
         self.url = self._listener = self._wake = self._thread = self._entry = None
 
     def forked(self) -> None:
@@ -149,18 +151,19 @@ class Server:
 
     # ------------------------------------------------------------ the thread
 
-    def _run(self, session: Session, listening: socket.socket, wake: socket.socket) -> None:
+    def _run(self, session: Session, listener: Listener, wake: socket.socket) -> None:
         with _core.Muted():
             try:
-                self._accept_all(session, listening, wake)
+                self._accept_all(session, listener, wake)
             except Exception:
                 if not self._closing:
                     self.errors += 1
                     logger.exception("spanheap: the debug server ended")
 
-    def _accept_all(self, session: Session, listening: socket.socket, wake: socket.socket) -> None:
+    def _accept_all(self, session: Session, listener: Listener, wake: socket.socket) -> None:
         poll = select.poll()
-        poll.register(listening, select.POLLIN)
+        number = listener.socket.fileno()
+        poll.register(listener.socket, select.POLLIN)
         poll.register(wake, select.POLLIN)
         spent = time.thread_time()
         while not self._closing:
@@ -174,8 +177,12 @@ class Server:
                 if connection.deadline < now:
                     connection.deadline = now + 1.0
                     connection.abort()
-            if any(fd == listening.fileno() for fd, _ in ready):
-                self._accept(session, listening)
+            if ready and not listener.is_ours:
+                self.errors += 1
+                logger.warning("spanheap: the debug server has ended: the application closed its socket")
+                return
+            if any(fd == number for fd, _ in ready):
+                self._accept(session, listener.socket)
             self.spent(time.thread_time() - spent)
             spent = time.thread_time()
 

@@ -180,6 +180,24 @@ def test_a_child_that_only_execs_has_no_thread(script: Script) -> None:
     """)
 
 
+def test_descriptors_that_somebody_else_closed_are_let_alone(script: Script) -> None:
+    """Who becomes a daemon closes all that it finds: their numbers are other files' then, which stay open; nothing hangs."""
+    script("""
+        import os, time, spanheap
+        session = spanheap.start(debug_server="127.0.0.1:0")
+        server = session._server
+        numbers = sorted([server._listener.socket.fileno(), *(end.fileno() for end in server._wake)])
+        files = []
+        for number in numbers:
+            os.close(number)
+            files.append(open(os.devnull))
+        assert sorted(file.fileno() for file in files) == numbers
+        session.shutdown()
+        for file in files:
+            os.fstat(file.fileno())
+    """)
+
+
 def test_an_entry_counts_while_its_process_lives(runtime: Path, script: Script) -> None:
     """Private; without the token; that of a killed process, and of a number that was given away, is none."""
     policy = spanheap.DebugServer("127.0.0.1:0", token="secret-secret-secret")
