@@ -233,7 +233,8 @@ def test_another_user_has_no_permission(script: Script, tmp_path: Path) -> None:
     out = script(f"""
         import os, spanheap
         from spanheap import cli
-        from spanheap.server import dump_command   # by whom may read it
+        from spanheap.server import dump_command
+        cli.build_parser().parse_args(["dump", "1"])   # imports what another user may not read
         session = spanheap.start(debug_server="unix:{tmp_path}/s/{{pid}}.sock")
         pid, url = os.getpid(), session.debug_url
         child = os.fork()

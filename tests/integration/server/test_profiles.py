@@ -47,10 +47,11 @@ def dump_of(body: bytes, tmp_path: Path) -> spanheap.Dump:
 def test_go_tool_pprof_fetches_the_heap(session: spanheap.Session, url: str, leak: list[bytes], tmp_path: Path) -> None:
     """By its URL; the totals are the snapshot's, the frames and spans those of the service."""
     shown = pprof(tmp_path, "-top", "-sample_index=inuse_space", "-unit=bytes", f"{url}/debug/pprof/heap")
-    assert total(shown) == pytest.approx(session.snapshot().live_bytes, rel=0.001)
+    snapshot = session.snapshot()   # before the test itself allocates
+    assert total(shown) == pytest.approx(snapshot.live_bytes, rel=0.001)
     assert re.search(r"\d+B\s+[\d.]+%.*\bleak\b", shown) and "Type: inuse_space" in shown
     focused = pprof(tmp_path, "-top", "-unit=bytes", "-tagfocus=span_name=GET /leak", f"{url}/debug/pprof/heap")
-    kept = next(u for u in session.snapshot().by_span_name() if u.name == "GET /leak")
+    kept = next(u for u in snapshot.by_span_name() if u.name == "GET /leak")
     accounted = re.search(r"accounting for (\d+)B", focused)
     assert accounted and int(accounted[1]) == pytest.approx(kept.live_bytes, rel=0.001)
     raw = pprof(tmp_path, "-raw", f"{url}/debug/pprof/allocs")
@@ -115,9 +116,9 @@ def test_seconds_gives_what_changed_within_them(
 @pytest.mark.once(reason="a matter of the server, not of the CPython")
 def test_the_text_has_totals_stacks_and_spans(session: spanheap.Session, url: str, leak: list[bytes]) -> None:
     """debug=1, as Go's."""
-    text = ask(url, "/debug/pprof/heap?debug=1").text
+    text, snapshot = ask(url, "/debug/pprof/heap?debug=1").text, session.snapshot()   # before the test itself allocates
     first = re.match(r"heap profile: (\d+): (\d+) \[(\d+): (\d+)\] @ heap/50000\n", text)
-    assert first and int(first[2]) == pytest.approx(session.snapshot().live_bytes, rel=0.001)
+    assert first and int(first[2]) == pytest.approx(snapshot.live_bytes, rel=0.001)
     assert re.search(r"\n#\tleak \(.*conftest\.py:\d+\)", text) and "spans: GET /leak" in text
 
 
