@@ -17,6 +17,7 @@ table{border-collapse:collapse;width:100%}
 th,td{text-align:left;padding:.25rem .8rem .25rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 th{font-weight:600;color:var(--dim)}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
+a code{white-space:nowrap}
 .leak{border-left:4px solid #c33;padding-left:.8rem;margin:.6rem 0;color:inherit}
 """
 

@@ -169,13 +169,20 @@ def test_processes_that_cannot_be_asked(service: Service, capsys: pytest.Capture
     assert "no answer within 0.3 s: the process may be stopped" in failed(capsys, pid, "--timeout", 0.3)
 
 
-def test_urls_that_cannot_be_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_urls_that_cannot_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody there, no such socket, somebody else."""
+    def unknown(*args: object, **options: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "no such name")
+
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     assert f"http://127.0.0.1:{port}: connection refused" in failed(capsys, f"http://127.0.0.1:{port}")
     assert "there is no such socket" in failed(capsys, f"unix:{tmp_path}/none.sock")
-    assert "the host is not known" in failed(capsys, "http://none.invalid:6060")
+    with monkeypatch.context() as without_names:   # a resolver may take its time to say so
+        without_names.setattr(socket, "getaddrinfo", unknown)
+        assert "the host is not known: no such name" in failed(capsys, "http://none.invalid:6060")
 
     class Other(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
