@@ -193,7 +193,7 @@ int sh_heap_dump_write(const sh_heap_snapshot *s, const sh_heap_dump_info *info,
     sh_pprof_sample_type(w, ALLOC_SPACE, BYTES);
     sh_pprof_sample_type(w, INUSE_OBJECTS, COUNT);
     sh_pprof_sample_type(w, INUSE_SPACE, BYTES);
-    sh_pprof_default_sample_type(w, INUSE_SPACE);
+    sh_pprof_default_sample_type(w, info->allocated ? ALLOC_SPACE : INUSE_SPACE);
     sh_pprof_period(w, SPACE, BYTES, s->interval > 1.0 ? llround(s->interval) : 1);   /* <= 1 is "every allocation" */
     sh_pprof_time(w, s->realtime_ns, info->duration_ns);
     for (size_t i = 0; i < info->comment_count; i++) sh_pprof_comment(w, text(&d, info->comments[i]));

@@ -32,7 +32,7 @@ static int folder;
 static void *memory, *workspace;
 static size_t memory_bytes;
 
-static const sh_heap_dump_info INFO = { "python3", NULL, 0, 1 };
+static const sh_heap_dump_info INFO = { "python3", NULL, 0, 1, false };
 
 static bool make(void) {
     const sh_profile_options options = {

@@ -89,7 +89,7 @@ static int write_guarded(const sh_heap_snapshot *s, const sh_heap_dump_info *inf
 }
 
 static const char *const COMMENTS[] = { "service.name=shop", "", "oldest: GET /orders \xc3\xa9" };
-static const sh_heap_dump_info INFO = { "python3", COMMENTS, 3, 5000000000 };
+static const sh_heap_dump_info INFO = { "python3", COMMENTS, 3, 5000000000, false };
 
 static profile dump_and_read(const sh_heap_snapshot *s, FILE *file) {
     CHECK(write_guarded(s, &INFO, fileno(file)) == 0);
@@ -178,6 +178,14 @@ static void test_content(const char *path) {
     check_consistent(&d, &s);
     CHECK(d.comment_count == 0 && d.mapping_file == 0 && d.duration_ns == 0);
     for (uint32_t id = 0; id < IDS; id++) CHECK(d.locations[id].mapping == 0);
+    free_profile(&d);
+    fclose(file);
+
+    bare.allocated = true;   /* the same, shown by another of its values */
+    file = tmpfile();
+    CHECK(write_guarded(&s, &bare, fileno(file)) == 0);
+    d = read_profile(fileno(file));
+    CHECK(is(&d, d.default_type, "alloc_space") && d.sample_count > 0);
     free_profile(&d);
     fclose(file);
     sh_heap_snapshot_fini(&s);

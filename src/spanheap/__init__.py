@@ -36,6 +36,7 @@ from spanheap.version import __version__  # noqa: E402
 if TYPE_CHECKING:
     from spanheap.dumps.reader import Dump, open_dump
     from spanheap.retention.holders import Holder
+    from spanheap.server.policy import DebugServer
     from spanheap.spans.sampler import NamingSampler
     from spanheap.throttle.processor import MemoryThrottledSpanProcessor
 
@@ -46,6 +47,10 @@ def __getattr__(name: str) -> Any:
         from spanheap.dumps import reader
 
         return getattr(reader, name)
+    if name == "DebugServer":
+        from spanheap.server.policy import DebugServer
+
+        return DebugServer
     if name == "Holder":
         from spanheap.retention.holders import Holder
 
@@ -64,6 +69,7 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "ActiveSpan",
     "CorruptFile",
+    "DebugServer",
     "Dump",
     "DumpError",
     "DumpPolicy",

@@ -137,8 +137,10 @@ cdef class Capture:
             free(span_bytes)
             free(span_samples)
 
-    def write(self, int fd, bytes program, list comments, int64_t duration_ns):
-        """Write the dump to a file descriptor, without the GIL; one at a time. Returns 0 or an errno."""
+    def write(self, int fd, bytes program, list comments, int64_t duration_ns, bint allocated=False):
+        """Write the dump to a file descriptor, without the GIL; one at a time. Returns 0 or an errno.
+
+        allocated: viewers show all that was allocated first, instead of what is in use."""
         cdef size_t n = len(comments), i
         cdef const char **array = <const char **>malloc((n + 1) * sizeof(char *))
         cdef sh_heap_dump_info info
@@ -154,6 +156,7 @@ cdef class Capture:
             info.comments = array
             info.comment_count = n
             info.duration_ns = duration_ns
+            info.allocated = allocated
             with nogil:
                 error = sh_heap_dump_write(&self.snapshot, &info, fd, dump_workspace)
             return error

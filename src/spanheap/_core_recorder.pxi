@@ -118,13 +118,15 @@ cdef class Recorder:
 # ---------------------------------------------------------------- pprof
 
 cdef class PprofWriter:
-    """Live samples with their stacks, as a pprof heap profile. Nothing raises but for want of memory; finish() has the error."""
+    """Sums with their stacks, as a pprof heap profile. Nothing raises but for want of memory; finish() has the error.
+
+    allocated: viewers show what was allocated first, instead of what is in use."""
 
     cdef sh_pprof_writer writer
     cdef void *workspace
     cdef dict strings, functions, locations
 
-    def __cinit__(self, int fd, list comments, int64_t time_ns, int64_t duration_ns, int64_t period):
+    def __cinit__(self, int fd, list comments, int64_t time_ns, int64_t duration_ns, int64_t period, bint allocated=False):
         self.workspace = sh_pages_map(sh_pprof_workspace_bytes())
         if self.workspace == NULL:
             raise MemoryError("no memory for the pprof writer")
@@ -134,7 +136,7 @@ cdef class PprofWriter:
         for name in ("alloc", "inuse"):
             sh_pprof_sample_type(&self.writer, self.string(name + "_objects"), count)
             sh_pprof_sample_type(&self.writer, self.string(name + "_space"), size)
-        sh_pprof_default_sample_type(&self.writer, self.string("inuse_space"))
+        sh_pprof_default_sample_type(&self.writer, self.string("alloc_space" if allocated else "inuse_space"))
         sh_pprof_period(&self.writer, space, size, max(period, 1))
         sh_pprof_time(&self.writer, time_ns, duration_ns)
         for comment in comments:
@@ -162,8 +164,9 @@ cdef class PprofWriter:
             sh_pprof_location(&self.writer, number, 0, function, frame.line)
         return number
 
-    def add(self, stack, int64_t size, int64_t objects, dict labels):
-        """One sum of live memory; stack: Frames, leaf first; labels: {key: text}."""
+    def add(self, stack, int64_t size, int64_t objects, dict labels, tuple allocated=None):
+        """One sum of live memory; stack: Frames, leaf first; labels: {key: text}; allocated: (bytes, objects), if not the same.
+        Values may be negative, as in the difference of two heaps."""
         cdef uint32_t frames[SH_PPROF_MAX_FRAMES]
         cdef int64_t values[4]
         cdef size_t depth = 0
@@ -172,6 +175,8 @@ cdef class PprofWriter:
             depth += 1
         values[0] = values[2] = objects
         values[1] = values[3] = size
+        if allocated is not None:
+            values[1], values[0] = allocated
         pairs = [(self.string(key), self.string(text)) for key, text in labels.items()]
         sh_pprof_sample_begin(&self.writer, frames, depth, values, 4)
         for key, text in pairs:

@@ -297,6 +297,7 @@ cdef extern from "spanheap/heap_dump.h" nogil:
         const char **comments
         size_t comment_count
         int64_t duration_ns
+        bint allocated
     size_t sh_heap_dump_workspace_bytes(const sh_string_table *strings, const sh_location_table *locations)
     int sh_heap_dump_write(const sh_heap_snapshot *s, const sh_heap_dump_info *info, int fd, void *workspace)
 

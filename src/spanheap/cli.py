@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from spanheap.audit import command as audit
+from spanheap.server import command as server
 from spanheap.version import __version__
 
 INTERRUPTED = 130   # 128 + SIGINT, as shells report it
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
                          help="also write the live memory to OUT, for `go tool pprof`")
     recover.set_defaults(run=run_recover)
     audit.add_parser(commands)
+    server.add_parsers(commands)
     return parser
 
 

@@ -39,6 +39,7 @@ class Options:
     detect: LeakPolicy | None = field(default_factory=LeakPolicy)
     dumps: DumpPolicy | None = field(default_factory=DumpPolicy)
     recorder: str | os.PathLike[str] | None = None
+    debug_server: Any = None   # a server.policy.DebugServer, once checked
     pause_budget_ms: float = 50
     label_metrics: Sequence[str] = ()
     propagate_to_threads: bool = False
@@ -73,5 +74,10 @@ class Options:
             path = os.fsdecode(self.recorder)
             if not path or path.endswith("/") or "\0" in path:
                 raise ValueError(f"recorder must be None or the path of a file, not {self.recorder!r}")
+        debug_server = self.debug_server
+        if debug_server is not None:
+            from spanheap.server.policy import policy_of  # only who asks pays for the import
+
+            debug_server = policy_of(debug_server)
         seed = self.seed if self.seed is not None else int.from_bytes(os.urandom(8), "little")
-        return replace(self, seed=seed, label_metrics=tuple(self.label_metrics))
+        return replace(self, seed=seed, label_metrics=tuple(self.label_metrics), debug_server=debug_server)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from spanheap.recorder.predecessor import PredecessorDeath
     from spanheap.recorder.writer import FlightRecorder
     from spanheap.retention.holders import Holder
+    from spanheap.server.server import Server
 
 logger = logging.getLogger("spanheap")
 
@@ -68,6 +69,11 @@ class Session:
             options.span_capacity, options.span_ttl, None if self._recorder is None else self._recorder.memory)
         self._leaks = LeakWatch(options.detect, self.spans, options.pause_budget_ms) if options.detect is not None else None
         self._dumps = Automatic(options.dumps) if options.dumps is not None else None
+        self._server: Server | None = None
+        if options.debug_server is not None:
+            from spanheap.server.server import Server
+
+            self._server = Server(options.debug_server)
 
     # ------------------------------------------------------------ life
 
@@ -97,6 +103,8 @@ class Session:
             if self._dumps is not None:
                 self._dumps.start()
             self._ensure_ticking()
+            if self._server is not None:
+                self._server.open(self)
         except BaseException:
             self.shutdown()   # nothing may stay on that nobody can stop
             raise
@@ -132,6 +140,8 @@ class Session:
                 return
             if self._ticker is not None:
                 self._ticker.stop()
+            if self._server is not None:
+                self._server.close()
             if self._dumps is not None:
                 self._dumps.close(self, time.time() if self._ticker is not None else self._now)
             if self._recorder is not None:
@@ -164,6 +174,8 @@ class Session:
             self._dumps.forked()
         if self._recorder is not None:
             self._recorder.forked()
+        if self._server is not None:
+            self._server.forked()
         if self._ticker is not None:
             self._ticker.forget()
         _core.set_wake_up(self._ensure_ticking)
@@ -199,6 +211,8 @@ class Session:
             if self._recorder.is_orphaned:   # not where the child makes its first span: that is the service's time
                 self._open_recorder()
             self._recorder.write()
+        if self._server is not None and self._server.is_orphaned:
+            self._server.open(self)
         self._ticks += 1
         self._longest_tick_s = max(self._longest_tick_s, time.perf_counter() - start)
         if self._dumps is not None:   # last: a dump is written by this thread and takes as long as the disk does
@@ -300,7 +314,8 @@ class Session:
             hook=_core.hook_mode(),
             attribution=_core.attribution() != _core.ATTRIBUTION_OFF,
             sample_interval=_core.sample_interval(),
-            cpu_s=counters["sampling_ns"] / 1e9 + (ticker.cpu_s if ticker else 0.0),
+            cpu_s=counters["sampling_ns"] / 1e9 + (ticker.cpu_s if ticker else 0.0)
+            + (self._server.cpu_s if self._server else 0.0),
             ticks=self._ticks,
             longest_tick_s=self._longest_tick_s,
             processor_errors=providers.processor_errors(),
@@ -317,6 +332,11 @@ class Session:
             dumps_by_reason=self._dumps.by_reason() if self._dumps else {},
             **self.spans._counters(),
         )
+
+    @property
+    def debug_url(self) -> str | None:
+        """Where the debug server of this process listens: `http://HOST:PORT` or `unix:PATH`; None: it does not."""
+        return self._server.url if self._server is not None else None
 
     @property
     def predecessor_deaths(self) -> list[PredecessorDeath]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
     from opentelemetry.trace import TracerProvider
 
+    from spanheap.server.policy import DebugServer
+
 
 def start(
     *,
@@ -37,6 +39,7 @@ def start(
     detect: LeakPolicy | None = LeakPolicy(),  # noqa: B008 - frozen
     dumps: DumpPolicy | None = DumpPolicy(),  # noqa: B008 - frozen
     recorder: str | os.PathLike[str] | None = None,
+    debug_server: str | DebugServer | None = None,
     pause_budget_ms: float = 50,
     label_metrics: Sequence[str] = (),
     propagate_to_threads: bool = False,
@@ -58,6 +61,8 @@ def start(
     detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there.
     recorder: the file that says after a death of the process what it was doing (`spanheap recover FILE`); `{pid}` is filled
         in. What is at the path from an earlier process is kept as PATH.1, and its death reported.
+    debug_server: where pprof, spans and leaks can be asked for over HTTP: "127.0.0.1:6060", "unix:/path/{pid}.sock" or a
+        DebugServer; None: nowhere. See docs/debug-server.md and `Session.debug_url`.
     pause_budget_ms: how long, in any ten minutes, the leak detector may hold up the service to look who holds what grows.
     label_metrics: keys of `spanheap.labels()` that metrics tell memory apart by.
     propagate_to_threads: while the session runs, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start`
@@ -70,6 +75,7 @@ def start(
         sample_interval=sample_interval, max_depth=max_depth, max_samples=max_samples, adaptive=adaptive, seed=seed,
         span_capacity=span_capacity, span_ttl=span_ttl, tracer_provider=tracer_provider, meter_provider=meter_provider,
         logger_provider=logger_provider, tick=tick, detect=detect, dumps=dumps, recorder=recorder,
+        debug_server=debug_server,
         pause_budget_ms=pause_budget_ms, label_metrics=label_metrics, propagate_to_threads=propagate_to_threads,
     ).checked()
     with running.lock():

@@ -35,13 +35,14 @@ def start_and_stop() -> None:
     assert_type(session, spanheap.Session)
     assert_type(spanheap.current(), spanheap.Session | None)
     assert_type(session.force_flush(), bool)
+    assert_type(session.debug_url, str | None)
     session.tick(0.0)
     session.shutdown()
 
     with spanheap.profile(
         max_depth=8, max_samples=100, span_capacity=16, tick=0.5,
         tracer_provider=TracerProvider(), meter_provider=MeterProvider(),
-        detect=spanheap.LeakPolicy(), dumps=spanheap.DumpPolicy(),
+        detect=spanheap.LeakPolicy(), dumps=spanheap.DumpPolicy(), debug_server=spanheap.DebugServer("127.0.0.1:0"),
     ) as block:
         assert_type(block, spanheap.Session)
 

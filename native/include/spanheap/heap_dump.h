@@ -20,6 +20,7 @@ typedef struct {
     const char *const *comments;   /* UTF-8, as is all text here */
     size_t comment_count;
     int64_t duration_ns;           /* since profiling began; 0: not said */
+    bool allocated;                /* what a viewer shows first: all that was allocated, instead of what is in use */
 } sh_heap_dump_info;
 
 /* Depends on the capacity of the tables only, not on what is in them: one workspace, made at start (malloc's alignment, any

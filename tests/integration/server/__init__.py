@@ -1,0 +1,1 @@
+"""Tests of the debug server and of the commands that ask it."""
