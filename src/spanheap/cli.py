@@ -1,4 +1,4 @@
-"""The command line: `spanheap demo`, `spanheap audit`, `spanheap recover`, `spanheap --version`.
+"""The command line: `spanheap demo`, `audit`, `recover`, `report`, `diff`; `spanheap --version`.
 
 Exit status: 0 success; 1 the command failed or, for `demo`, did not find what it should; 2 wrong usage;
 130 interrupted. Of `audit`: see spanheap/audit/command.py.
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from spanheap.audit import command as audit
+from spanheap.report import command as report
 from spanheap.version import __version__
 
 INTERRUPTED = 130   # 128 + SIGINT, as shells report it
@@ -61,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
                          help="also write the live memory to OUT, for `go tool pprof`")
     recover.set_defaults(run=run_recover)
     audit.add_parser(commands)
+    report.add_parser(commands)
     return parser
 
 

@@ -1,1 +1,1 @@
-"""`spanheap report` and `spanheap diff`: a dump or a recording as one HTML file, or as text. Imported by the command alone."""
+"""`spanheap report` and `spanheap diff`: dumps and recordings as an HTML file, or as text. For the command alone."""

@@ -1,0 +1,183 @@
+/* The flame graph: d3-flame-graph draws; what it shows, its colours, and the keyboard are ours. */
+report.flame = (function () {
+  const holder = document.getElementById("flame"), details = document.getElementById("details");
+  const found = document.getElementById("found");
+  const search = document.getElementById("search"), reset = document.getElementById("reset");
+  const state = { mode: "live", byRoot: true, ownOnly: false, span: null, root: null, colour: "span" };
+  let total = 0, shown = new Map(), focused = null, zoomed = null;
+
+  const chart = flamegraph.default()
+    .cellHeight(21).inverted(true).transitionDuration(0).minFrameSize(2).resetHeightOnZoom(true)
+    .getName((d) => report.frameName(d.data, false))
+    .label((d) => describe(d))
+    .setColorMapper((d) => colour(d))
+    .setDetailsHandler(() => {})
+    .setSearchMatch((d, term) => report.frameName(d.data, true).toLowerCase().includes(term))
+    .setSearchHandler((results, sum) => {
+      const shownSum = outermost(results);
+      found.textContent = results.length.toLocaleString("en") + (results.length === 1 ? " frame" : " frames") + ", " +
+        report.size(shownSum) + ", " + report.percent(shownSum, total);
+    })
+    .onHover((d) => { details.textContent = describe(d); })
+    .onClick((d) => {
+      zoomed = d.parent ? d : null;
+      reset.disabled = !zoomed;
+      focused = d;
+      decorate();
+    });
+
+  /* Of matches within matches the outer one alone: recursion counts once. */
+  function outermost(results) {
+    const matches = new Set(results);
+    let sum = 0;
+    for (const d of results) {
+      let parent = d.parent;
+      while (parent && !matches.has(parent)) parent = parent.parent;
+      if (!parent) sum += d.data.value;
+    }
+    return sum;
+  }
+
+  function describe(d) {
+    const frame = d.data, parts = [report.frameName(frame, true), report.size(frame.value)];
+    if (total > 0) parts.push(report.percent(frame.value, total));
+    const spans = [...frame.spans].sort((a, b) => b[1] - a[1]).slice(0, 2)
+      .map(([name, value]) => report.strings[name] + " " + report.percent(value, frame.value));
+    return parts.join("  ·  ") + (spans.length ? "  ·  for " + spans.join(", ") : "");
+  }
+
+  function colour(d) {
+    if (d.highlight) return "var(--hit)";
+    if (!d.parent) return "var(--root)";
+    if (state.colour === "origin") return "var(--o" + Math.max(0, d.data.origin) + ")";
+    return report.spanColour(report.mainSpan(d.data));
+  }
+
+  /* After each drawing: names for screen readers, one frame that Tab reaches, and what matches the search. */
+  function decorate() {
+    shown = new Map();
+    for (const g of holder.querySelectorAll("g.frame")) {
+      const d = g.__data__;
+      shown.set(d, g);
+      g.setAttribute("role", "button");
+      g.setAttribute("tabindex", "-1");
+      g.setAttribute("aria-label", describe(d));
+      g.classList.toggle("hit", Boolean(d.highlight));
+      g.classList.toggle("library", d.data.origin > 0);
+    }
+    if (!shown.has(focused)) focused = zoomed && shown.has(zoomed) ? zoomed : shown.keys().next().value || null;
+    if (focused) shown.get(focused).setAttribute("tabindex", "0");
+    holder.classList.toggle("searching", search.value.trim() !== "");
+  }
+
+  function focus(d) {
+    if (!d || !shown.has(d)) return;
+    if (focused && shown.has(focused)) shown.get(focused).setAttribute("tabindex", "-1");
+    focused = d;
+    const g = shown.get(d);
+    g.setAttribute("tabindex", "0");
+    g.focus({ preventScroll: true });
+    g.scrollIntoView({ block: "nearest", inline: "nearest" });
+    details.textContent = describe(d);
+  }
+
+  function zoom(d) {
+    chart.zoomTo(d);
+    if (shown.has(focused)) focus(focused);
+  }
+
+  function sibling(d, step) {
+    const others = d.parent ? d.parent.children.filter((child) => shown.has(child)).sort((a, b) => a.x0 - b.x0) : [d];
+    return others[others.indexOf(d) + step];
+  }
+
+  holder.addEventListener("keydown", (event) => {
+    if (!focused || event.ctrlKey || event.metaKey || event.altKey) return;
+    const moves = {
+      ArrowDown: () => focus((focused.children || []).find((child) => shown.has(child))),
+      ArrowUp: () => focus(focused.parent),
+      ArrowLeft: () => focus(sibling(focused, -1)),
+      ArrowRight: () => focus(sibling(focused, 1)),
+      Home: () => focus(root()),
+      Enter: () => zoom(focused),
+      " ": () => zoom(focused),
+      Escape: () => zoom(zoomed && zoomed.parent && !event.shiftKey ? zoomed.parent : root()),
+    };
+    if (moves[event.key]) {
+      event.preventDefault();
+      moves[event.key]();
+    }
+  });
+  holder.addEventListener("focusin", (event) => {
+    const g = event.target.closest("g.frame");
+    if (g) {
+      focused = g.__data__;
+      details.textContent = describe(focused);
+    }
+  });
+  holder.addEventListener("mouseleave", () => { details.textContent = ""; });
+
+  function root() {
+    return holder.__data__;
+  }
+
+  function applySearch() {
+    const term = search.value.trim().toLowerCase();
+    found.textContent = "";
+    if (!holder.querySelector("svg")) return;
+    if (term) chart.search(term);
+    else chart.clear();
+    decorate();
+  }
+
+  function draw() {
+    const tree = report.tree(state);
+    total = tree.value;
+    tree.name = report.modes.find(([id]) => id === state.mode)[1].toLowerCase() +
+      (state.span !== null ? " for " + report.strings[state.span] : "") +
+      (state.root !== null ? " in " + report.strings[state.root] : "");
+    zoomed = focused = null;
+    reset.disabled = true;
+    chart.destroy();
+    holder.replaceChildren();
+    if (!tree.children.length) {
+      holder.append(report.make("p", { class: "empty" }, "Nothing to show: no memory " +
+        (state.mode === "growth" ? "grew" : "was " + state.mode) + (state.span !== null || state.root !== null ? " here." : ".")));
+      return;
+    }
+    chart.width(holder.clientWidth);
+    d3.select(holder).datum(tree).call(chart);
+    const svg = holder.querySelector("svg");
+    svg.setAttribute("role", "group");
+    svg.setAttribute("aria-label", "Flame graph of " + tree.name + " bytes, " + report.size(total));
+    svg.setAttribute("aria-describedby", "flame-hint");
+    if (search.value.trim()) applySearch();
+    else decorate();
+  }
+
+  let width = 0;
+  new ResizeObserver(() => {
+    if (!holder.querySelector("svg") || Math.abs(holder.clientWidth - width) < 2) return;
+    width = holder.clientWidth;
+    chart.width(width).update();
+    decorate();
+  }).observe(holder);
+
+  return {
+    state, draw, applySearch, describe,
+    set(changes) {
+      Object.assign(state, changes);
+      draw();
+    },
+    recolour(by) {
+      state.colour = by;
+      if (holder.querySelector("svg")) {
+        chart.update();
+        decorate();
+      }
+    },
+    reset() {
+      if (holder.querySelector("svg")) zoom(root());
+    },
+  };
+})();
