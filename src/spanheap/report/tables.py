@@ -23,7 +23,7 @@ def document(subject: Subject) -> list[dict[str, Any]]:
         ("line", "Lines", HeapSnapshot.by_line), ("trace", "Traces", HeapSnapshot.by_trace),
     ]
     keys = sorted({key for row in subject.heap.rows for key, _ in row.labels})
-    views += [(f"label.{i}", f"Label {key}", _by_label(key)) for i, key in enumerate(keys[:MOST_LABELS])]
+    views += [(f"label.{i}", f"Label: {key}", _by_label(key)) for i, key in enumerate(keys[:MOST_LABELS])]
     if any(row.thread for row in subject.heap.rows):
         views.append(("thread", "Threads", HeapSnapshot.by_thread))
     tables = [_usage(subject, *view) for view in views]
@@ -45,7 +45,7 @@ def _usage(subject: Subject, id: str, title: str, view: View) -> dict[str, Any]:
     has_traces = id in ("root", "span", "line") and any(usage.trace_ids for usage in usages)
     return {
         "id": id, "title": title, "kind": "usage", "rows": rows[:MOST_ROWS], "left_out": max(0, len(rows) - MOST_ROWS),
-        "head": [title.removesuffix("s") if not title.startswith("Label") else title.removeprefix("Label "),
+        "head": [title.removesuffix("s") if not title.startswith("Label") else title.removeprefix("Label: "),
                  "Mostly for" if id in ("line", "trace") or id.startswith("label") else "A trace" if has_traces else ""],
     }
 

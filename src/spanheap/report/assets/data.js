@@ -1,6 +1,10 @@
-"use strict";
-/* What the report was made of. `report` is the only name that these scripts share. */
-const report = JSON.parse(document.getElementById("data").textContent);
+/* What the report was made of. `report` is the only name that these scripts share; they run in this order, within one async
+   function (page.py), as unpacking the data is asynchronous. */
+const report = await (async function () {
+  const text = atob(document.getElementById("data").textContent), packed = new Uint8Array(text.length);
+  for (let i = 0; i < text.length; i++) packed[i] = text.charCodeAt(i);
+  return new Response(new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"))).json();
+})();
 
 report.size = function (bytes) {
   let value = bytes;

@@ -1,56 +1,48 @@
 /* The flame graph: d3-flame-graph draws; what it shows, its colours, and the keyboard are ours. */
 report.flame = (function () {
+  const NARROWEST_PX = 2;
   const holder = document.getElementById("flame"), details = document.getElementById("details");
   const found = document.getElementById("found");
   const search = document.getElementById("search"), reset = document.getElementById("reset");
   const state = { mode: "live", byRoot: true, ownOnly: false, span: null, root: null, colour: "span" };
-  let total = 0, shown = new Map(), focused = null, zoomed = null;
+  let total = 0, shown = new Map(), focused = null, zoomed = null, redrawing = false;
+
+  /* Without transitions: they are a timer for each frame, and a frame is where it belongs at once. */
+  Object.assign(d3.selection.prototype, Object.fromEntries(["transition", "duration", "ease", "delay"].map(
+    (name) => [name, function () { return this; }])));
 
   const chart = flamegraph.default()
-    .cellHeight(21).inverted(true).transitionDuration(0).minFrameSize(2).resetHeightOnZoom(true)
+    .cellHeight(21).inverted(true).minFrameSize(NARROWEST_PX).resetHeightOnZoom(true)
     .getName((d) => report.frameName(d.data, false))
     .label((d) => describe(d))
     .setColorMapper((d) => colour(d))
     .setDetailsHandler(() => {})
-    .setSearchMatch((d, term) => report.frameName(d.data, true).toLowerCase().includes(term))
-    .setSearchHandler((results, sum) => {
-      const shownSum = outermost(results);
-      found.textContent = results.length.toLocaleString("en") + (results.length === 1 ? " frame" : " frames") + ", " +
-        report.size(shownSum) + ", " + report.percent(shownSum, total);
-    })
+    .setSearchMatch((d, term) => Boolean(d.parent) && report.matches(d.data, term))
+    .setSearchHandler(() => {})
     .onHover((d) => { details.textContent = describe(d); })
     .onClick((d) => {
       zoomed = d.parent ? d : null;
       reset.disabled = !zoomed;
       focused = d;
-      decorate();
+      if (d.data.cut && !redrawing) refine(d.data);
+      else decorate();
     });
-
-  /* Of matches within matches the outer one alone: recursion counts once. */
-  function outermost(results) {
-    const matches = new Set(results);
-    let sum = 0;
-    for (const d of results) {
-      let parent = d.parent;
-      while (parent && !matches.has(parent)) parent = parent.parent;
-      if (!parent) sum += d.data.value;
-    }
-    return sum;
-  }
 
   function describe(d) {
     const frame = d.data, parts = [report.frameName(frame, true), report.size(frame.value)];
     if (total > 0) parts.push(report.percent(frame.value, total));
-    const spans = [...frame.spans].sort((a, b) => b[1] - a[1]).slice(0, 2)
-      .map(([name, value]) => report.strings[name] + " " + report.percent(value, frame.value));
-    return parts.join("  ·  ") + (spans.length ? "  ·  for " + spans.join(", ") : "");
+    if (frame.span !== null) {
+      const share = frame.spanValue / frame.value;
+      parts.push("for " + report.strings[frame.span] + (share < 0.9995 ? " (" + report.percent(share, 1) + ")" : ""));
+    }
+    return parts.join("  ·  ");
   }
 
   function colour(d) {
     if (d.highlight) return "var(--hit)";
     if (!d.parent) return "var(--root)";
     if (state.colour === "origin") return "var(--o" + Math.max(0, d.data.origin) + ")";
-    return report.spanColour(report.mainSpan(d.data));
+    return report.spanColour(d.data.span);
   }
 
   /* After each drawing: names for screen readers, one frame that Tab reaches, and what matches the search. */
@@ -115,7 +107,7 @@ report.flame = (function () {
       details.textContent = describe(focused);
     }
   });
-  holder.addEventListener("mouseleave", () => { details.textContent = ""; });
+  holder.addEventListener("mouseleave", () => { if (root()) details.textContent = describe(zoomed || root()); });
 
   function root() {
     return holder.__data__;
@@ -125,13 +117,28 @@ report.flame = (function () {
     const term = search.value.trim().toLowerCase();
     found.textContent = "";
     if (!holder.querySelector("svg")) return;
-    if (term) chart.search(term);
-    else chart.clear();
+    if (term) {
+      const { frames, sum } = report.find(term, state);
+      found.textContent = frames.toLocaleString("en") + (frames === 1 ? " frame" : " frames") + ", " + report.size(sum) + ", " +
+        report.percent(sum, total);
+      chart.search(term);
+    } else chart.clear();
     decorate();
   }
 
-  function draw() {
-    const tree = report.tree(state);
+  /* What was too narrow to be drawn below this frame is wide enough now that it is zoomed to. */
+  function refine(frame) {
+    draw(frame);
+    const same = root() && root().find((d) => d.data.node === frame.node && d.data.root === frame.root && d.parent);
+    if (!same) return;
+    redrawing = true;
+    zoom(same);
+    redrawing = false;
+  }
+
+  function draw(focus) {
+    details.textContent = "";
+    const tree = report.tree({ ...state, focus: focus || null, narrowest: NARROWEST_PX / Math.max(300, holder.clientWidth) });
     total = tree.value;
     tree.name = report.modes.find(([id]) => id === state.mode)[1].toLowerCase() +
       (state.span !== null ? " for " + report.strings[state.span] : "") +
@@ -151,11 +158,12 @@ report.flame = (function () {
     svg.setAttribute("role", "group");
     svg.setAttribute("aria-label", "Flame graph of " + tree.name + " bytes, " + report.size(total));
     svg.setAttribute("aria-describedby", "flame-hint");
+    details.textContent = describe(root());
     if (search.value.trim()) applySearch();
     else decorate();
   }
 
-  let width = 0;
+  let width = holder.clientWidth;
   new ResizeObserver(() => {
     if (!holder.querySelector("svg") || Math.abs(holder.clientWidth - width) < 2) return;
     width = holder.clientWidth;

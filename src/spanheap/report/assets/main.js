@@ -1,4 +1,4 @@
-(function () {
+{
   const byId = (id) => document.getElementById(id);
   const { flame, make } = report;
 
@@ -75,4 +75,4 @@
   report.timeline.draw();
   flame.draw();
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
-})();
+}

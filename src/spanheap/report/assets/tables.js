@@ -21,8 +21,8 @@ report.tablesView = (function () {
     const rows = by < 0 ? table.rows : [...table.rows].sort((a, b) => direction * (a[by] < b[by] ? -1 : a[by] > b[by] ? 1 : 0));
     const shown = whole ? rows : rows.slice(0, FIRST_ROWS);
     const columns = table.kind === "usage" ? usage(table) : text(table);
-    const head = report.make("tr", {}, ...columns.map(({ title, key, number }) => {
-      if (key === undefined) return report.make("th", { scope: "col" }, title);
+    const head = report.make("tr", {}, ...columns.map(({ title, key, number, right }) => {
+      if (key === undefined) return report.make("th", { scope: "col", class: right ? "n" : null }, title);
       const now = by === key;
       return report.make("th", { scope: "col", class: number ? "n" : null, "aria-sort": now ? (direction < 0 ? "descending" : "ascending") : null },
         report.make("button", { type: "button", onclick: () => {
@@ -48,7 +48,7 @@ report.tablesView = (function () {
       if (!mode || (id === "allocated" && /^(trace|thread|label)/.test(table.id))) continue;
       const most = Math.max(1, ...table.rows.map((row) => Math.abs(row[at])));
       columns.push({ title, key: at, number: true, cell: (row) => bar(row[at], most, id === "growth") });
-      if (id === "live") columns.push({ title: "Share", cell: (row) => report.make("td", { class: "n soft" }, report.percent(row[1], mode[2])) });
+      if (id === "live") columns.push({ title: "Share", right: true, cell: (row) => report.make("td", { class: "n soft" }, report.percent(row[1], mode[2])) });
     }
     columns.push({ title: "Objects", key: 4, number: true, cell: (row) => number(row[4]) });
     columns.push({ title: "Samples", key: 5, number: true, cell: (row) => report.make("td", { class: "n" },

@@ -1,7 +1,7 @@
 /* Light, dark, or as the system has it. Remembered where the browser lets a file remember something. */
 report.theme = (function () {
   const button = document.getElementById("theme");
-  const names = { "": ["Auto", "as the system"], light: ["Light", "light"], dark: ["Dark", "dark"] };
+  const names = { "": ["auto", "as the system"], light: ["light", "light"], dark: ["dark", "dark"] };
   const system = matchMedia("(prefers-color-scheme: dark)");
   let chosen = "";
   try {
@@ -12,7 +12,7 @@ report.theme = (function () {
   function apply() {
     if (chosen) document.documentElement.dataset.theme = chosen;
     else delete document.documentElement.dataset.theme;
-    button.textContent = names[chosen][0];
+    button.textContent = "Theme: " + names[chosen][0];
     button.setAttribute("aria-label", "Theme: " + names[chosen][1]);
   }
 
