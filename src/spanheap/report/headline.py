@@ -68,20 +68,20 @@ def _of_verdict(verdict: Verdict) -> Sentence:
     said = [*_who(name, capital=True), ("", " keeps "), ("strong", amount), ("", f" more {often}")]
     if verdict.frame is not None:
         said += [("", "; allocated at "), ("code", words.place(verdict.frame))]
-    if verdict.holder:
-        said += [("", "; held by "), ("code", verdict.holder)]
-    return [*said, ("", ".")]
+    return [*said, *_held_by(verdict.holder), ("", ".")]
 
 
 def _about(verdict: Verdict) -> list[Sentence]:
     kind = _KINDS.get(verdict.kind, verdict.kind)
-    notes: list[Sentence] = [[("", kind), ("", f" {verdict.reason.rstrip('.')}." if verdict.reason else "")]]
+    notes: list[Sentence] = [[("", kind), ("", f" The reason: {verdict.reason.rstrip('.')}." if verdict.reason else "")]]
     kept: Sentence = [("strong", words.size(verdict.live_bytes)), ("", " kept so far")]
     if verdict.share_of_growth:
         kept.append(("", f", {verdict.share_of_growth:.0%} of the growth of the heap"))
     if verdict.time_to_limit_s is not None:
         kept += [("", "; the memory limit is reached in "), ("strong", words.duration(verdict.time_to_limit_s))]
     notes.append([*kept, ("", f"; confidence {verdict.confidence:.0%}.")])
+    if verdict.holder:
+        notes.append([("", "Held by "), ("code", verdict.holder)])
     if verdict.trace_ids:
         notes.append([("", "A trace to look at: "), ("code", verdict.trace_ids[0])])
     return notes
@@ -104,13 +104,11 @@ def _of_growth(subject: Subject) -> Headline:
     else:
         sentence = [*_who(line.root_names[0], capital=True), ("", " keeps "), *_amount(line.live_bytes, seconds),
                     ("", "; allocated at "), ("code", _short(line.name))]
-        holder = _holder(subject, line.name)
-        if holder:
-            sentence += [("", "; held by "), ("code", holder)]
-        sentence.append(("", "."))
+        sentence += [*_held_by(_holder(subject, line.name)), ("", ".")]
         share = f", {line.live_bytes / grown:.0%} of all growth" if grown >= line.live_bytes else ""
         notes.insert(0, [("code", line.name), ("", f" grew by {words.size(line.live_bytes)}{error(line)}{share}.")])
-    notes += [[("", "The detector said: "), *_of_verdict(verdict)] for verdict in subject.verdicts]
+    for verdict in subject.verdicts:
+        notes += [[("", "The detector said: "), *_of_verdict(verdict)], *_about(verdict)]
     return Headline(sentence, notes)
 
 
@@ -152,11 +150,10 @@ def _of_heap(subject: Subject, heap: HeapSnapshot) -> Headline:
     sentence: Sentence = [*_who(root.name, capital=True), ("", " holds "), ("strong", words.size(root.live_bytes)),
                           ("", f" of {words.size(live)} live; {_most(line.live_bytes, root.live_bytes)} allocated at "),
                           ("code", _short(line.name))]
-    holder = _holder(subject, line.name)
-    if holder:
-        sentence += [("", "; held by "), ("code", holder)]
-    notes: list[Sentence] = [[("code", line.name), ("", f": {words.size(line.live_bytes)}{error(line)} for "),
-                              *_who(root.name), ("", ".")]]
+    sentence += _held_by(_holder(subject, line.name))
+    noise = "" if subject.is_recording else error(line)   # a recording has sums, of samples of unknown sizes
+    notes: list[Sentence] = [[("code", line.name), ("", f": {words.size(line.live_bytes)}{noise} for "), *_who(root.name),
+                              ("", ".")]]
     if not subject.is_recording:
         notes.append([("", "One dump tells who holds memory, not what grows: give an earlier one with "),
                       ("code", "--baseline OLD"), ("", ".")])
@@ -180,6 +177,12 @@ def _short(line: str) -> str:
     return name.rstrip(")") or line
 
 
+def _held_by(path: str) -> Sentence:
+    """The first name of the way: `app:_cache (dict, 9 entries) → Order` is held by app:_cache."""
+    name = path.partition(" → ")[0].partition(" (")[0]
+    return [("", "; held by "), ("code", name)] if name else []
+
+
 def _holder(subject: Subject, line: str) -> str:
     for verdict in subject.verdicts:
         if verdict.holder and verdict.frame is not None and str(verdict.frame) == line:
@@ -193,8 +196,9 @@ def _holder(subject: Subject, line: str) -> str:
 def _of_recording(subject: Subject) -> Headline:
     recording, death = subject.recording, subject.death
     assert recording is not None and death is not None
+    how, comma, more_of_it = death.text.partition(", ")
     sentence: Sentence = [("code", subject.program), ("", f" (pid {recording.identity.pid}) "),
-                          ("strong", death.text), ("", ".")]
+                          ("strong", how), ("", f"{comma}{more_of_it}.")]
     notes: list[Sentence] = []
     if recording.active:
         doing: Sentence = [("", f"It {'is' if death.kind.value == 'running' else 'was'} in the middle of ")]

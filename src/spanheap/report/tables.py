@@ -41,6 +41,8 @@ def _usage(subject: Subject, id: str, title: str, view: View) -> dict[str, Any]:
     known = {usage.name for usage in usages}
     rows = [_row(usage.name, usage, growth.get(usage.name), id) for usage in usages]
     rows += [_row(name, None, usage, id) for name, usage in growth.items() if name not in known]   # all of it is gone
+    if subject.is_recording:   # which has sums, of samples of unknown sizes
+        rows = [[*row[:6], -1, row[7]] for row in rows]
     rows.sort(key=lambda row: -max(row[1], abs(row[2])))
     has_traces = id in ("root", "span", "line") and any(usage.trace_ids for usage in usages)
     return {

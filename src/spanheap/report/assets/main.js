@@ -12,6 +12,7 @@
     input.checked = id === (growth ? "growth" : "live");
     return make("label", {}, input, make("span", {}, title));
   }));
+  byId("modes").hidden = report.modes.length < 2;
   flame.state.mode = growth ? "growth" : "live";
 
   const names = report.spanNames.slice(0, 12);
