@@ -8,16 +8,17 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-from spanheap.snapshot import Frame
-
-from ..unit._pprof_encoder import Encoder
+from spanheap.report.subject import Subject
+from spanheap.snapshot import Frame, HeapSnapshot, Row
+from tests.unit._pprof_encoder import Encoder
 
 MIB = 1 << 20
 HOLDER = "app:_cache (dict, 48,213 entries) → Order"
 VERDICT = {
     "kind": "leak", "root_name": "GET /orders", "span_name": "SELECT orders", "frame": ["remember", "/srv/app/store.py", 88],
     "live_bytes": 120 * MIB, "growth_bytes_per_s": 41 * MIB / 60, "share_of_growth": 0.93, "confidence": 0.97,
-    "time_to_limit_s": 1260.0, "holder": HOLDER, "since": 1.7e9, "reason": "it is held by a module", "trace_ids": ["ab" * 16],
+    "time_to_limit_s": 1260.0, "holder": HOLDER, "since": 1.7e9, "reason": "nothing takes from it",
+    "trace_ids": ["ab" * 16],
 }
 EVIL = "</script><img src=x onerror=\"document.title='owned'\"><!--{data}-->'&amp;"
 
@@ -47,10 +48,11 @@ def write(path: Path, samples: Sequence[tuple[Sequence[Frame], float, dict[str, 
 
 
 def service(folder: Path, *, time: float = 1.8e9, orders: int = 24, comments: Sequence[str] = ()) -> Path:
-    """24 × 5 MiB for GET /orders, of which a third in a library; 30 MiB for GET /search; 2 MiB outside of all spans."""
+    """24 times 5 MiB for GET /orders, of which a third in a library; 30 MiB for GET /search; 2 MiB outside of all spans."""
     one = labels("SELECT orders", "GET /orders", trace_id="ab" * 16, span_id="cd" * 8, tenant="acme")
     samples = [(DUMPS if i % 3 == 0 else REMEMBER, 5, one) for i in range(orders)]
-    samples += [(SEARCH, 15, labels("GET /search", "GET /search", tenant="umbrella")), (SEARCH, 15, labels("rank", "GET /search"))]
+    samples.append((SEARCH, 15, labels("GET /search", "GET /search", tenant="umbrella")))
+    samples.append((SEARCH, 15, labels("rank", "GET /search")))
     samples.append((START, 2, {"thread": "MainThread"}))
     released = [(SEARCH, 400, {"span_name": "GET /search", "root_span_name": "GET /search"})]
     facts = ("service.name=orders", "process.pid=7", f"rss_bytes={200 * MIB}", f"limit_bytes={512 * MIB}",
@@ -77,17 +79,19 @@ def hostile(folder: Path) -> Path:
                  comments=[f"service.name={EVIL}", f"verdict.1={json.dumps(verdict)}", f"holder.1={EVIL} site={EVIL}"])
 
 
-def large(folder: Path, sites: int = 5000) -> Path:
-    """As of a large service: stacks of 20 to 45 frames, 40 endpoints, sizes over four orders of magnitude."""
+def large(sites: int = 5000) -> Subject:
+    """As of a large service: stacks of 21 to 45 frames that share little, 40 endpoints, sizes from 1 KiB to 10 MiB."""
     choose = random.Random(5)
     modules = [f"/usr/lib/python3.11/site-packages/package_{i % 40}/part_{i}/module_{i}.py" for i in range(400)]
+    frames = [Frame(f"function_{i}", choose.choice(modules), choose.randrange(900)) for i in range(8000)]
     endpoints = [f"GET /v1/resource-{i}/{{id}}" for i in range(40)]
     trunk = [Frame(f"serve_{i}", modules[i], i) for i in range(12)]
-    samples = []
+    rows = []
     for site in range(sites):
-        own = [Frame(f"function_{choose.randrange(4000)}", choose.choice(modules), choose.randrange(900))
-               for _ in range(choose.randrange(8, 33))]
         root = choose.choice(endpoints)
-        stack = [Frame(f"leaf_{site}", f"/srv/app/handlers/{site % 90}.py", site), *own, *trunk]
-        samples.append((stack, 10 ** choose.uniform(-3, 1), labels(f"{root} step {site % 7}", root)))
-    return write(folder / "large.pb.gz", samples)
+        leaf = Frame(f"leaf_{site}", f"/srv/app/handlers/{site % 90}.py", site)
+        stack = (leaf, *choose.choices(frames, k=choose.randrange(8, 33)), *trunk)
+        size = round(10 ** choose.uniform(-3, 1) * MIB)
+        rows.append(Row(stack, f"{root} step {site % 7}", root, f"{site:032x}", "", "worker", size, size, 1, size, 1, 1))
+    heap = HeapSnapshot(rows, time=1.8e9, rss_bytes=8 << 30, sample_interval=512 << 10)
+    return Subject(path=Path("large.pb.gz"), heap=heap, is_recording=False, program="large", facts=[])
