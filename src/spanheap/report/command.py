@@ -92,17 +92,20 @@ def _stem(name: str) -> str:
 
 def _unusable(target: pathlib.Path, options: argparse.Namespace) -> str:
     """Why the report cannot go there; "" if it can, as far as one sees before."""
-    if target.is_dir():
+    if os.path.isdir(target):
         return f"-o {target}: is a folder: give the name of a file in it"
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         return f"-o {target}: there is no folder {target.parent}"
     for source in (options.file, options.baseline):
-        if source is not None and source.exists() and target.exists() and source.samefile(target):
+        if source is not None and _same(source, target):
             return f"-o {target}: is the file to be read: give another name"
-    if options.baseline is not None and options.baseline.exists() and options.file.exists() \
-            and options.baseline.samefile(options.file):
+    if options.baseline is not None and _same(options.baseline, options.file):
         return f"--baseline {options.baseline}: is the dump itself: give an earlier one"
     return ""
+
+
+def _same(a: pathlib.Path, b: pathlib.Path) -> bool:
+    return os.path.exists(a) and os.path.exists(b) and os.path.samefile(a, b)
 
 
 def _write(target: pathlib.Path, content: bytes) -> None:
