@@ -73,9 +73,11 @@ report.flame = (function () {
     details.textContent = describe(d);
   }
 
+  /* The focus stays where it was, as far as that is still there. */
   function zoom(d) {
+    const before = focused;
     chart.zoomTo(d);
-    if (shown.has(focused)) focus(focused);
+    focus(shown.has(before) ? before : focused);
   }
 
   function sibling(d, step) {
