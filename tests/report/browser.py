@@ -53,8 +53,8 @@ class Page:
 
     def frame(self, name: str) -> Any:
         """The group of the first frame with this name."""
-        return self.js("[...document.querySelectorAll('#flame g.frame')].find((g) => g.getAttribute('name') === arguments[0])",
-                       name)
+        all_of_them = "[...document.querySelectorAll('#flame g.frame')]"
+        return self.js(f"{all_of_them}.find((g) => g.getAttribute('name') === arguments[0])", name)
 
     def keys(self, *keys: str) -> None:
         """To whatever has the focus."""

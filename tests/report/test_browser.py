@@ -297,7 +297,7 @@ def test_five_thousand_sites_can_be_worked_with(browser: Page, large_page: Path)
     """Only what is wide enough to be seen is drawn, and what was too narrow is drawn when it is zoomed to."""
     browser.open(large_page)
     whole = browser.frames()
-    assert 200 < len(browser.all("#flame g.frame")) < 6000
+    assert 200 < browser.js("document.querySelectorAll('#flame g.frame').length") < 6000
     assert sum(name.startswith("leaf_") for name in whole) < 200
     endpoint = max((name for name in whole if name.startswith("GET ")), key=lambda name: whole[name])
     browser.frame(endpoint).click()

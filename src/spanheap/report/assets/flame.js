@@ -5,7 +5,7 @@ report.flame = (function () {
   const found = document.getElementById("found");
   const search = document.getElementById("search"), reset = document.getElementById("reset");
   const state = { mode: "live", byRoot: true, ownOnly: false, span: null, root: null, colour: "span" };
-  let total = 0, shown = new Map(), focused = null, zoomed = null, redrawing = false;
+  let total = 0, shown = new Map(), focused = null, zoomed = null;
 
   /* Without transitions: they are a timer for each frame, and a frame is where it belongs at once. */
   Object.assign(d3.selection.prototype, Object.fromEntries(["transition", "duration", "ease", "delay"].map(
@@ -24,7 +24,8 @@ report.flame = (function () {
       zoomed = d.parent ? d : null;
       reset.disabled = !zoomed;
       focused = d;
-      if (d.data.cut && !redrawing) refine(d.data);
+      /* What was too narrow below this frame is wide enough now. */
+      if (d.data.cut && zoomed) draw(d.data);
       else decorate();
     });
 
@@ -62,7 +63,7 @@ report.flame = (function () {
     holder.classList.toggle("searching", search.value.trim() !== "");
   }
 
-  function focus(d) {
+  function focusOn(d) {
     if (!d || !shown.has(d)) return;
     if (focused && shown.has(focused)) shown.get(focused).setAttribute("tabindex", "-1");
     focused = d;
@@ -77,7 +78,7 @@ report.flame = (function () {
   function zoom(d) {
     const before = focused;
     chart.zoomTo(d);
-    focus(shown.has(before) ? before : focused);
+    focusOn(shown.has(before) ? before : focused);
   }
 
   function sibling(d, step) {
@@ -88,11 +89,11 @@ report.flame = (function () {
   holder.addEventListener("keydown", (event) => {
     if (!focused || event.ctrlKey || event.metaKey || event.altKey) return;
     const moves = {
-      ArrowDown: () => focus((focused.children || []).find((child) => shown.has(child))),
-      ArrowUp: () => focus(focused.parent),
-      ArrowLeft: () => focus(sibling(focused, -1)),
-      ArrowRight: () => focus(sibling(focused, 1)),
-      Home: () => focus(root()),
+      ArrowDown: () => focusOn((focused.children || []).find((child) => shown.has(child))),
+      ArrowUp: () => focusOn(focused.parent),
+      ArrowLeft: () => focusOn(sibling(focused, -1)),
+      ArrowRight: () => focusOn(sibling(focused, 1)),
+      Home: () => focusOn(root()),
       Enter: () => zoom(focused),
       " ": () => zoom(focused),
       Escape: () => zoom(zoomed && zoomed.parent && !event.shiftKey ? zoomed.parent : root()),
@@ -128,14 +129,22 @@ report.flame = (function () {
     decorate();
   }
 
-  /* What was too narrow to be drawn below this frame is wide enough now that it is zoomed to. */
-  function refine(frame) {
-    draw(frame);
-    const same = root() && root().find((d) => d.data.node === frame.node && d.data.root === frame.root && d.parent);
-    if (!same) return;
-    redrawing = true;
-    zoom(same);
-    redrawing = false;
+  /* To this frame of an earlier tree, as d3-flame-graph zooms: what is beside it is hidden, what is above it fades. */
+  function zoomTree(tree, focus) {
+    const path = (function find(frame) {
+      if (frame.node === focus.node && frame.root === focus.root && frame !== tree) return [frame];
+      for (const child of frame.children) {
+        const rest = find(child);
+        if (rest) return [frame, ...rest];
+      }
+      return null;
+    })(tree);
+    if (!path) return null;
+    path.slice(0, -1).forEach((frame, i) => {
+      frame.fade = true;
+      for (const child of frame.children) if (child !== path[i + 1]) child.hide = true;
+    });
+    return path.at(-1);
   }
 
   function draw(focus) {
@@ -146,7 +155,9 @@ report.flame = (function () {
       (state.span !== null ? " for " + report.strings[state.span] : "") +
       (state.root !== null ? " in " + report.strings[state.root] : "");
     zoomed = focused = null;
-    reset.disabled = true;
+    const target = focus ? zoomTree(tree, focus) : null;
+    const had = holder.contains(document.activeElement);
+    reset.disabled = !target;
     chart.destroy();
     holder.replaceChildren();
     if (!tree.children.length) {
@@ -160,9 +171,11 @@ report.flame = (function () {
     svg.setAttribute("role", "group");
     svg.setAttribute("aria-label", "Flame graph of " + tree.name + " bytes, " + report.size(total));
     svg.setAttribute("aria-describedby", "flame-hint");
-    details.textContent = describe(root());
+    if (target) zoomed = focused = root().find((d) => d.data === target);
+    details.textContent = describe(zoomed || root());
     if (search.value.trim()) applySearch();
     else decorate();
+    if (had) focusOn(focused);
   }
 
   let width = holder.clientWidth;
