@@ -122,6 +122,10 @@ def test_recorder_files_cannot_be_compared(files: Path, capsys: pytest.CaptureFi
     assert "flight.rec: is a recorder file, not a dump: `spanheap recover flight.rec --pprof OUT`" in capsys.readouterr().err
     assert run("report", "flight.rec", "--baseline", files.name) == 1
     assert f"--baseline {files.name}: flight.rec is a recorder file" in capsys.readouterr().err
+    assert run("report", "flight.rec", "--recorder", "flight.rec", "-o", "out.html") == 1
+    assert "--recorder flight.rec: flight.rec is a recorder file itself" in capsys.readouterr().err
+    assert run("report", files.name, "--recorder", EMPTY) == 1
+    assert "spanheap report: error: empty.pb.gz" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

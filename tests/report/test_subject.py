@@ -110,6 +110,16 @@ def test_what_the_ring_has_lost_is_not_called_nothing(tmp_path: Path) -> None:
     assert rates[:6] == [None] * 6 and rates[6:8] == [1, 0]
 
 
+def test_a_dump_can_have_the_time_line_of_its_recorder(tmp_path: Path) -> None:
+    """Ten points instead of one or two; of another process it is said."""
+    path = tmp_path / "flight.rec"
+    path.write_bytes(example().data)
+    about = subject.of_file(dumps.service(tmp_path), None, path)
+    assert len(about.curve) == 10 and not about.is_recording and "recorder of another process" not in dict(about.facts)
+    other = dumps.write(tmp_path / "other.pb.gz", [(dumps.SEARCH, 1, {})], comments=["process.pid=8"])
+    assert dict(subject.of_file(other, None, path).facts)["recorder of another process"].startswith("7, not 8")
+
+
 def test_a_recording_has_the_same_shape(tmp_path: Path) -> None:
     """Sites become rows whose sum is the recording's; what is beyond the largest sites is one."""
     path = tmp_path / "flight.rec"

@@ -28,6 +28,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     report.add_argument("--baseline", type=pathlib.Path, metavar="OLD",
                         help="an earlier dump of the same process: also what grew since; beside FILE.pb.gz of an automatic "
                              "dump there is FILE.base.pb.gz")
+    report.add_argument("--recorder", type=pathlib.Path, metavar="FILE",
+                        help="the recorder file of the dump's process: the memory over time is taken from it")
     report.set_defaults(run=run_report, parser=report)
 
     diff = commands.add_parser(
@@ -50,8 +52,8 @@ def run_report(options: argparse.Namespace) -> int:
     from spanheap.report import headline, page, subject, words
 
     try:
-        _progress("report", options.baseline, options.file)
-        about = subject.of_file(options.file, options.baseline)
+        _progress("report", options.baseline, options.recorder, options.file)
+        about = subject.of_file(options.file, options.baseline, options.recorder)
         _step("report", about.path, "laying out")
         content = page.render(about).encode("utf-8", "replace")
         _write(target, content)
@@ -96,7 +98,7 @@ def _unusable(target: pathlib.Path, options: argparse.Namespace) -> str:
         return f"-o {target}: is a folder: give the name of a file in it"
     if not os.path.isdir(target.parent):
         return f"-o {target}: there is no folder {target.parent}"
-    for source in (options.file, options.baseline):
+    for source in (options.file, options.baseline, options.recorder):
         if source is not None and _same(source, target):
             return f"-o {target}: is the file to be read: give another name"
     if options.baseline is not None and _same(options.baseline, options.file):

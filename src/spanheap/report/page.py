@@ -84,7 +84,7 @@ def document(subject: Subject, said: Headline) -> dict[str, Any]:
         modes.append(["allocated", "Allocated", round(heap.allocated_bytes)])
     within = words.duration(subject.seconds_between)
     last = subject.curve[-1] if subject.curve else None
-    limit = last.limit_bytes if last is not None else None
+    limit = last.limit_bytes if last is not None else subject.limit_bytes
     figures = [
         ["Live", words.size(heap.live_bytes), "estimated"],
         ["Resident", words.size(heap.rss_bytes), f"of {words.size(limit)}" if limit else ""] if heap.rss_bytes > 0 else None,

@@ -88,6 +88,11 @@ class Subject:
     recording: Recording | None = None
 
     @property
+    def limit_bytes(self) -> int | None:
+        """As a dump tells it."""
+        return _integer(dict(self.facts), "limit_bytes")
+
+    @property
     def seconds_between(self) -> float:
         """Between baseline and dump; 0.0: not known."""
         return max(0.0, self.heap.time - self.baseline.time) if self.baseline and self.baseline.time > 0 else 0.0
@@ -108,14 +113,23 @@ def is_recording(path: Path) -> bool:
     return magic == layout.MAGIC
 
 
-def of_file(path: Path, baseline: Path | None = None) -> Subject:
-    """Raises DumpError, CorruptFile and RecorderError."""
+def of_file(path: Path, baseline: Path | None = None, recorder: Path | None = None) -> Subject:
+    """recorder: whose memory curve is the time line of a dump. Raises DumpError, CorruptFile and RecorderError."""
     if is_recording(path):
         if baseline is not None:
             raise DumpError(f"--baseline {baseline}: {path} is a recorder file, which has no allocations to compare: "
                             "leave --baseline out, or give two dumps")
+        if recorder is not None:
+            raise DumpError(f"--recorder {recorder}: {path} is a recorder file itself: give a dump, or leave --recorder out")
         return _of_recording(path)
-    return _of_dump(heap_dump(path), heap_dump(baseline) if baseline is not None else None)
+    subject = _of_dump(heap_dump(path), heap_dump(baseline) if baseline is not None else None)
+    if recorder is not None:
+        recording, _ = recordings.examine(recorder)
+        subject.curve = _curve(recording)
+        theirs, ours = str(recording.identity.pid), dict(subject.facts).get("process.pid")
+        if ours and theirs != ours:
+            subject.facts.append(("recorder of another process", f"{theirs}, not {ours}: the time line is not this heap's"))
+    return subject
 
 
 def heap_dump(path: Path) -> Dump:
