@@ -1,6 +1,6 @@
 /* The flame graph: d3-flame-graph draws; what it shows, its colours, and the keyboard are ours. */
 report.flame = (function () {
-  const NARROWEST_PX = 2;
+  const NARROWEST_PX = 3;
   const holder = document.getElementById("flame"), details = document.getElementById("details");
   const found = document.getElementById("found");
   const search = document.getElementById("search"), reset = document.getElementById("reset");

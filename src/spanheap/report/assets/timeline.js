@@ -45,7 +45,7 @@ report.timeline = (function () {
       value: told(completed || [], (value) => value.toLocaleString("en", { maximumFractionDigits: 1 })),
     });
     const axes = [
-      { stroke: ink, grid, ticks: grid, font, values: clock },
+      { stroke: ink, grid, ticks: grid, font, space: 90, values: clock },
       { scale: "bytes", stroke: ink, grid, ticks: grid, font, size: 84, values: bytes, incrs: powers },
     ];
     if (has(completed)) {
@@ -55,7 +55,7 @@ report.timeline = (function () {
     plot = new uPlot({
       width: place.clientWidth, height: 260, series, axes, tzDate: (time) => uPlot.tzDate(new Date(time * 1e3), "Etc/UTC"),
       scales: { x: { time: true }, bytes: { range: (u, least, most) => [0, (most || 1) * 1.06] },
-        rate: { range: (u, least, most) => [0, (most || 1) * 1.15] } },
+        rate: { range: (u, least, most) => [0, (most || 1) * 3] } },   /* below the memory */
       cursor: { drag: { x: true, y: false } },
     }, data, place);
     plot.root.setAttribute("role", "img");

@@ -1,6 +1,6 @@
 /* The tree of a flame graph, made of the rows of the report for what is asked.
 
-   A heap has a hundred thousand frames, and a screen shows some thousand: what is narrower than a pixel or two is left
+   A heap has a hundred thousand frames, and a screen shows some thousand: what is narrower than some pixels is left
    out, and its parent is `cut`. In `focus`, what one has zoomed to, it is measured by that frame's width instead.
    A frame: {name, file, line, origin, value, span, spanValue, root, node, cut, children}; `span` has most of it. */
 report.tree = function ({ mode, byRoot, ownOnly, span, root, focus, narrowest }) {
