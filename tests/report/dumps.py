@@ -25,7 +25,8 @@ EVIL = "</script><img src=x onerror=\"document.title='owned'\"><!--{data}-->'&am
 MAIN = Frame("main", "/srv/app/main.py", 3)
 REMEMBER = (Frame("remember", "/srv/app/store.py", 88), Frame("get_orders", "/srv/app/orders.py", 12), MAIN)
 DUMPS = (Frame("dumps", "/usr/lib/python3.11/json/__init__.py", 238), *REMEMBER)
-SEARCH = (Frame("search", "/srv/app/search.py", 30), MAIN)
+ROUTE = Frame("app", "/srv/venv/lib/python3.11/site-packages/web/route.py", 9)
+SEARCH = (Frame("search", "/srv/app/search.py", 30), ROUTE, MAIN)
 START = (Frame("<module>", "/srv/app/settings.py", 5),)
 
 

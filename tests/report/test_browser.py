@@ -175,7 +175,8 @@ def test_one_span_alone_can_be_looked_at(opened: Page) -> None:
     choose(opened, "Live")
     button = next(button for button in opened.all("#legend [data-name]") if button.text == "rank")
     button.click()
-    assert set(opened.frames()) == {"live for rank", "GET /search", "main (main.py:3)", "search (search.py:30)"}
+    assert set(opened.frames()) == {
+        "live for rank", "GET /search", "main (main.py:3)", "app (route.py:9)", "search (search.py:30)"}
     assert button.get_attribute("aria-pressed") == "true"
     button.click()
     assert "GET /orders" in opened.frames()
@@ -189,7 +190,8 @@ def test_by_stack_alone_and_own_code_only(opened: Page) -> None:
     assert "GET /orders" not in frames and frames["main (main.py:3)"] / frames["live"] == pytest.approx(150 / 152, abs=0.01)
     opened.find("#own").click()
     frames = opened.frames()
-    assert "dumps (__init__.py:238)" not in frames
+    assert "dumps (__init__.py:238)" not in frames and "app (route.py:9)" not in frames
+    assert frames["search (search.py:30)"] / frames["live"] == pytest.approx(30 / 152, abs=0.01)
     assert frames["remember (store.py:88)"] / frames["live"] == pytest.approx(120 / 152, abs=0.01)
 
 
