@@ -151,7 +151,6 @@ def test_what_is_left_out_is_asked_for(arguments: list[str], capsys: pytest.Capt
     assert capsys.readouterr().err.startswith("usage: spanheap")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_place_that_cannot_be_written_is_named(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit status 1, the reason and the way out. In /proc not even root can make a file."""
     assert run("report", files.name, "-o", "/proc/out.html") == 1

@@ -92,6 +92,17 @@ def packed(content: str) -> dict[str, Any]:
     return data
 
 
+def test_names_and_stacks_have_a_bound(tmp_path: Path) -> None:
+    """A file with names of megabytes, and with a stack of 100,000 frames, is a page that can be opened."""
+    deep = (dumps.MAIN, *[dumps.ROUTE] * 100_000)
+    long = "x" * 2_000_000
+    path = dumps.write(tmp_path / "heap.pb.gz", [(deep, 5, dumps.labels(long, long, **{long: long})), (dumps.SEARCH, 1, {})],
+                       comments=[f"service.name={long}", f"holder.1={long} site={long}"])
+    content = page.render(subject.of_file(path))
+    assert len(content) < 300_000 and len(packed(content)["sites"]["up"]) < 600
+    assert max(map(len, packed(content)["strings"])) == 1000
+
+
 def test_the_verdict_and_the_facts_need_no_script(plain: str) -> None:
     """They are in the markup."""
     assert "<code>GET /orders</code> keeps <strong>41.0 MiB</strong> more every minute" in plain

@@ -48,7 +48,7 @@ def libraries() -> list[dict[str, Any]]:
 
 def render(subject: Subject) -> str:
     """The whole page."""
-    said = headline.of(subject)
+    said, program = headline.of(subject), words.cut(subject.program)
     used = libraries()
     files = [file["as"] for library in used for file in library["files"]]
     scripts = [_vendored(name) for name in files if name.endswith(".js")]
@@ -56,13 +56,14 @@ def render(subject: Subject) -> str:
     styles = [_vendored(name) for name in files if name.endswith(".css")] + [_asset("report.css")]
     parts = {
         "policy": _policy(scripts),
-        "title": html.escape(f"{subject.program} - spanheap report"),
+        "title": html.escape(f"{program} - spanheap report"),
         "styles": "".join(f"<style>{style}</style>\n" for style in styles),
-        "program": html.escape(subject.program),
+        "program": html.escape(program),
         "when": html.escape(_when(subject)),
         "verdict": _sentence(said.sentence),
         "notes": "".join(f"<li>{_sentence(note)}</li>" for note in said.notes),
-        "facts": "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(value)}</dd>" for key, value in subject.facts),
+        "facts": "".join(f"<dt>{html.escape(key)}</dt><dd>{html.escape(words.cut(value))}</dd>"
+                         for key, value in subject.facts),
         "version": html.escape(__version__),
         "licences": _licences(used),
         "data": _embedded(document(subject, said)),
@@ -94,7 +95,7 @@ def document(subject: Subject, said: Headline) -> dict[str, Any]:
     ]
     return {
         "modes": modes, "sites": sites, "strings": list(strings.numbers), "tables": tables.document(subject),
-        "figures": [figure for figure in figures if figure], "program": subject.program,
+        "figures": [figure for figure in figures if figure],
         "curve": [list(column) for column in zip(*subject.curve, strict=True)] if subject.curve else [],
     }
 
@@ -112,7 +113,8 @@ def _policy(scripts: list[str]) -> str:
 
 
 def _sentence(sentence: Sentence) -> str:
-    return "".join(f"<{style}>{html.escape(text)}</{style}>" if style else html.escape(text) for style, text in sentence)
+    said = [(style, html.escape(words.cut(text))) for style, text in sentence]
+    return "".join(f"<{style}>{text}</{style}>" if style else text for style, text in said)
 
 
 def _when(subject: Subject) -> str:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from spanheap.report import words
 from spanheap.report.subject import Subject
 from spanheap.snapshot import NO_SPAN, Frame, Row
 from spanheap.snapshot.application import file_origin
 
 MOST_ROWS = 20_000   # some 2 MB; what is beyond the largest is one row
+MOST_FRAMES = 500    # of a stack, next to the leaf: a page's own stack ends somewhere, too
 SMALLER = (Frame("<smaller sites>", "", 0),)
 
 
@@ -23,7 +25,7 @@ class Strings:
         self.numbers: dict[str, int] = {}
 
     def number(self, text: str) -> int:
-        return self.numbers.setdefault(text, len(self.numbers))
+        return self.numbers.setdefault(words.cut(text), len(self.numbers))
 
 
 class _Tree:
@@ -38,7 +40,7 @@ class _Tree:
     def node(self, stack: tuple[Frame, ...]) -> int:
         """Of the leaf; -1 for an empty stack."""
         node = -1
-        for frame in reversed(stack):
+        for frame in reversed(stack[:MOST_FRAMES]):
             number = self._frames.get(frame)
             if number is None:
                 number = self._frames[frame] = len(self._frames)

@@ -23,7 +23,7 @@ def document(subject: Subject) -> list[dict[str, Any]]:
         ("line", "Lines", HeapSnapshot.by_line), ("trace", "Traces", HeapSnapshot.by_trace),
     ]
     keys = sorted({key for row in subject.heap.rows for key, _ in row.labels})
-    views += [(f"label.{i}", f"Label: {key}", _by_label(key)) for i, key in enumerate(keys[:MOST_LABELS])]
+    views += [(f"label.{i}", words.cut(f"Label: {key}"), _by_label(key)) for i, key in enumerate(keys[:MOST_LABELS])]
     if any(row.thread for row in subject.heap.rows):
         views.append(("thread", "Threads", HeapSnapshot.by_thread))
     tables = [_usage(subject, *view) for view in views]
@@ -61,15 +61,15 @@ def _row(name: str, usage: SpanUsage | None, growth: SpanUsage | None, id: str) 
         detail = shown.root_names[0] if shown.root_names else ""
     error = usage.relative_error if usage is not None else math.inf
     return [
-        name, round(usage.live_bytes) if usage else 0, round(growth.live_bytes) if growth else 0,
+        words.cut(name), round(usage.live_bytes) if usage else 0, round(growth.live_bytes) if growth else 0,
         round(usage.allocated_bytes) if usage else 0, round(usage.live_objects) if usage else 0,
-        usage.samples if usage else 0, round(error * 100, 1) if math.isfinite(error) else -1, detail,
+        usage.samples if usage else 0, round(error * 100, 1) if math.isfinite(error) else -1, words.cut(detail),
     ]
 
 
 def _text(id: str, title: str, head: list[str], rows: list[list[str]]) -> dict[str, Any]:
-    return {"id": id, "title": title, "kind": "text", "head": head, "rows": rows[:MOST_ROWS],
-            "left_out": max(0, len(rows) - MOST_ROWS)}
+    shown = [[words.cut(cell) for cell in row] for row in rows[:MOST_ROWS]]
+    return {"id": id, "title": title, "kind": "text", "head": head, "rows": shown, "left_out": len(rows) - len(shown)}
 
 
 def _holders(subject: Subject) -> dict[str, Any]:

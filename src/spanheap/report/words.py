@@ -7,6 +7,8 @@ import time
 
 from spanheap.snapshot import Frame
 
+MOST_CHARACTERS = 1000   # of a name
+
 
 def size(value: float) -> str:
     """Three figures: "41.3 MiB"."""
@@ -49,6 +51,11 @@ def place(frame: Frame) -> str:
     """The last part of the file's name, and the line: "store.py:88"."""
     name = os.path.basename(frame.filename) or frame.function
     return f"{name}:{frame.line}" if frame.line else name
+
+
+def cut(text: str) -> str:
+    """What a page can show: a file may have names of megabytes."""
+    return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 
 
 def printable(text: str) -> str:
