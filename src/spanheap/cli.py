@@ -1,4 +1,4 @@
-"""The command line: `spanheap demo`, `spanheap audit`, `spanheap recover`, `spanheap --version`.
+"""The command line: `spanheap demo`, `audit`, `recover`, `report`, `diff`; `spanheap --version`.
 
 Exit status: 0 success; 1 the command failed or, for `demo`, did not find what it should; 2 wrong usage;
 130 interrupted. Of `audit`: see spanheap/audit/command.py.
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from spanheap.audit import command as audit
+from spanheap.report import command as report
 from spanheap.server import command as server
 from spanheap.version import __version__
 
@@ -63,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     recover.set_defaults(run=run_recover)
     audit.add_parser(commands)
     server.add_parsers(commands)
+    report.add_parser(commands)
     return parser
 
 

@@ -266,7 +266,8 @@ class Session:
             capture = _core.Capture()
             if wanted is not None and not wanted(capture):
                 return None
-            lines = description.lines(capture, self._resource(), reason, _core.hook_mode(), more)
+            lines = description.lines(capture, self._resource(), reason, _core.hook_mode(), (
+                f"ended_spans={self.spans.counts().produced}", *more, *description.verdict_lines(self.leaks())))
             return writer.write(capture, target, lines, time.monotonic() - self._started)
 
     def _resource(self) -> dict[str, Any]:

@@ -461,4 +461,5 @@ def _holders(session: Session) -> list[str]:
         return []
     found = holders.search_site(sites[0], 3, leaks.pauses.budget_ms)
     leaks.pauses.spend(found.pause_s * 1e3, leaks.clock)
-    return [f"holder.{i}={holder} site={sites[0].application_frame}" for i, holder in enumerate(found.holders, 1)]
+    site = sites[0].application_frame
+    return [f"holder.{i}={holder} share={holder.share:.3f} site={site}" for i, holder in enumerate(found.holders, 1)]

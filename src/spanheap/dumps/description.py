@@ -6,17 +6,22 @@ and those with most live bytes, with names and ages.
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from spanheap import _core, process
+from spanheap import _core, memory_limit, process
 from spanheap.spans.store import active_spans
 from spanheap.version import __version__
 
+if TYPE_CHECKING:
+    from spanheap.detection.verdict import LeakVerdict
+
 TOP_TRACES = 10
+VERDICTS = 5
 _RESOURCE_KEYS = ("service.name", "service.namespace", "service.version", "service.instance.id", "k8s.pod.name")
 
 
@@ -58,12 +63,14 @@ def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: s
     now = time.time_ns()
     live_bytes, live_objects, allocated_bytes, _, samples = capture.sums
     memory = process.memory()
+    limit = memory_limit.tightest(memory_limit.find())
     facts = [
         *_of_resource(resource),
         ("reason", reason),
         ("time", time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(capture.time))),
         ("process.pid", os.getpid()),
         ("rss_bytes", memory.resident if memory else "unknown"),
+        *((("limit_bytes", limit.limit.bytes), ("limit_used_bytes", limit.bytes)) if limit else ()),
         ("live_bytes", round(live_bytes)),
         ("live_objects", round(live_objects)),
         ("allocated_bytes", round(allocated_bytes)),
@@ -87,3 +94,26 @@ def lines(capture: _core.Capture, resource: dict[str, Any], reason: str, mode: s
             f"span_name={_one_line(name)!r} root_span_name={_one_line(root)!r}{'' if sampled else ' sampled=false'}"
         )
     return [*described, *map(_one_line, more)]
+
+
+def verdict_lines(verdicts: Sequence[LeakVerdict]) -> list[str]:
+    """The first verdicts in fields, as JSON: what a reader of the dump makes sentences and tables of."""
+    import json  # a dump's, not the service's, to pay for
+
+    described = []
+    for i, verdict in enumerate(verdicts[:VERDICTS], 1):
+        frame = verdict.application_frame
+        fields = {
+            "kind": verdict.kind, "root_name": verdict.root_name, "span_name": verdict.span_name,
+            "frame": list(frame) if frame else None, "live_bytes": _finite(verdict.live_bytes, 0),
+            "growth_bytes_per_s": _finite(verdict.growth_bytes_per_s, 1),
+            "share_of_growth": _finite(verdict.share_of_growth, 3), "confidence": _finite(verdict.confidence, 3),
+            "time_to_limit_s": _finite(verdict.time_to_limit_s, 0), "since": _finite(verdict.since, 3),
+            "holder": verdict.holder, "reason": verdict.reason, "trace_ids": verdict.trace_ids,
+        }
+        described.append(f"verdict.{i}={json.dumps(fields)}")
+    return described
+
+
+def _finite(value: float | None, digits: int) -> float | None:
+    return round(value, digits) if value is not None and math.isfinite(value) else None

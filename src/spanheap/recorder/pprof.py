@@ -51,7 +51,7 @@ def _write(recording: Recording, death: Death, fd: int) -> int:
     for site in recording.sites:
         known_bytes += site.live_bytes
         known_objects += site.live_objects
-        for size, objects, labels in _parts(site):
+        for size, objects, labels in parts(site):
             writer.add(site.stack or UNKNOWN, _whole(size), _whole(objects), labels)
     rest = recording.live_bytes - known_bytes
     if rest >= 1:
@@ -59,7 +59,7 @@ def _write(recording: Recording, death: Death, fd: int) -> int:
     return writer.finish()
 
 
-def _parts(site: Site) -> Iterator[tuple[float, float, dict[str, str]]]:
+def parts(site: Site) -> Iterator[tuple[float, float, dict[str, str]]]:
     """By span; the objects in proportion, since they are known of the whole site only."""
     left = site.live_bytes
     for span in site.spans:
