@@ -28,7 +28,7 @@ from spanheap.snapshot import HeapSnapshot, Totals
 from spanheap.spans import attribution, providers, watch
 from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
-from spanheap.telemetry import gauges
+from spanheap.telemetry.gauges import Telemetry
 from spanheap.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -78,6 +78,8 @@ class Session:
             options.span_capacity, options.span_ttl, None if self._recorder is None else self._recorder.memory)
         self._leaks = LeakWatch(options.detect, self.spans, options.pause_budget_ms) if options.detect is not None else None
         self._dumps = Automatic(options.dumps) if options.dumps is not None else None
+        given = (options.detect and options.detect.memory_limit) or (options.dumps and options.dumps.limit_bytes) or None
+        self._telemetry = Telemetry(self, options.meter_provider, given)
 
     # ------------------------------------------------------------ life
 
@@ -102,7 +104,7 @@ class Session:
 
                 propagation.install()
             self._attached = providers.attach(o.tracer_provider)
-            gauges.attach(o.meter_provider, o.label_metrics)
+            self._telemetry.start()
             self._open_recorder()
             if self._dumps is not None:
                 self._dumps.start()
@@ -143,6 +145,7 @@ class Session:
                 return
             if self._ticker is not None:
                 self._ticker.stop()
+            self._telemetry.stop()
             if self._dumps is not None:
                 self._dumps.close(self, time.time() if self._ticker is not None else self._now)
             if self._recorder is not None:
@@ -187,6 +190,7 @@ class Session:
         watch.tick(now)
         if self._leaks is not None:
             self._leaks.tick(now)
+        self._telemetry.tick(now)
         if self._recorder is not None:
             if self._recorder.is_orphaned:   # not where the child makes its first span: that is the service's time
                 self._open_recorder()
@@ -292,7 +296,7 @@ class Session:
             hook=_core.hook_mode(),
             attribution=_core.attribution() != _core.ATTRIBUTION_OFF,
             sample_interval=_core.sample_interval(),
-            cpu_s=counters["sampling_ns"] / 1e9 + (ticker.cpu_s if ticker else 0.0),
+            cpu_s=self._cpu_s(),
             ticks=self._ticks,
             longest_tick_s=self._longest_tick_s,
             processor_errors=providers.processor_errors(),
@@ -309,6 +313,10 @@ class Session:
             dumps_by_reason=self._dumps.by_reason() if self._dumps else {},
             **self.spans._counters(),
         )
+
+    def _cpu_s(self) -> float:
+        """Of taking samples and of the tick thread."""
+        return _core.counters()["sampling_ns"] / 1e9 + (self._ticker.cpu_s if self._ticker else 0.0)
 
     @property
     def predecessor_deaths(self) -> list[PredecessorDeath]:
@@ -435,6 +443,7 @@ def _after_fork_in_child() -> None:
             session._dumps.forked()
         if session._recorder is not None:
             session._recorder.forked()
+        session._telemetry.forked()
         if session._ticker is not None:
             session._ticker.forget()
         _core.set_wake_up(session._ensure_ticking)

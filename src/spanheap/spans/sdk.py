@@ -144,3 +144,16 @@ def export_queue(processor: Any) -> tuple[list[Any], int] | None:
 def fields(processor: Any) -> tuple[Any, ...]:
     """What a processor has as fields: others that it hands spans on to may be among them."""
     return tuple(getattr(processor, "__dict__", {}).values())
+
+
+def system_metrics() -> frozenset[str]:
+    """The metrics that opentelemetry-instrumentation-system-metrics makes in this process; none where it is not at work.
+
+    Its instrumentor is one object, made when it is asked for first. Uninstrumenting takes nothing back, so what tells is
+    whether it has ever got a meter; what it was asked for is in `_config`. All of it since before 0.48b0.
+    """
+    module = sys.modules.get("opentelemetry.instrumentation.system_metrics")
+    instrumentor = getattr(getattr(module, "SystemMetricsInstrumentor", None), "_instance", None)
+    if getattr(instrumentor, "_meter", None) is None:
+        return frozenset()
+    return frozenset(getattr(instrumentor, "_config", None) or ())
