@@ -1,8 +1,8 @@
 """How fast a series of readings grows: a resistant line, for a gauge and for the time to a limit. Pure.
 
-The readings of the last WINDOW_S are cut into thirds by time. The slope is that between the medians of the first and the last
-third, so that neither a peak nor a collection of garbage at the edge moves it; growth is only called so where the median of
-the middle third lies between the two.
+The readings of the last WINDOW_S are cut into thirds by time. The slope is that between the medians of the first and the
+last third, so that neither a peak nor a collection of garbage at the edge moves it; growth is only called so where the
+median of the middle third lies between the two.
 """
 
 from __future__ import annotations

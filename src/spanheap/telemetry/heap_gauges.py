@@ -36,7 +36,7 @@ def _by_label(reading: Reading) -> Values:
 
 def _verdicts(reading: Reading) -> Values:
     if reading.session._options.detect is not None:
-        kinds = [verdict.kind for verdict in reading.session.leaks()]
+        kinds: list[str] = [verdict.kind for verdict in reading.session.leaks()]
         for kind in KINDS:
             yield kinds.count(kind), {LEAK_KIND: kind}
 
@@ -58,7 +58,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     gauge("spanheap.heap.live_by_root", "By",
           f"Live Python heap by local root span, the {MAX_ROOT_NAMES - 1} largest and {OTHER}.", _by_root, ROOT_NAME),
     gauge("spanheap.heap.live_by_label", "By",
-          f"Live Python heap by label, for the keys asked for; of each the {MAX_LABEL_VALUES - 1} largest values and {OTHER}.",
+          f"Live Python heap by label, for the keys asked for; of each the {MAX_LABEL_VALUES - 1} largest and {OTHER}.",
           _by_label, LABEL_KEY, LABEL_VALUE),
     gauge("spanheap.heap.growth", "By/s", "Growth of the live Python heap, over ten minutes.",
           lambda reading: one(reading.heap_growth.rate())),
