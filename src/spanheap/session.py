@@ -28,6 +28,7 @@ from spanheap.snapshot import HeapSnapshot, Totals
 from spanheap.spans import attribution, providers, watch
 from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
+from spanheap.telemetry.events import EventLog
 from spanheap.telemetry.gauges import Telemetry
 from spanheap.ticker import Ticker
 
@@ -78,6 +79,11 @@ class Session:
             options.span_capacity, options.span_ttl, None if self._recorder is None else self._recorder.memory)
         self._leaks = LeakWatch(options.detect, self.spans, options.pause_budget_ms) if options.detect is not None else None
         self._dumps = Automatic(options.dumps) if options.dumps is not None else None
+        self._events = EventLog(options.logger_provider, self.spans)
+        if self._leaks is not None:
+            self._leaks.say = self._events.verdict
+        if self._dumps is not None:
+            self._dumps.say = self._events.dump
         given = (options.detect and options.detect.memory_limit) or (options.dumps and options.dumps.limit_bytes) or None
         self._telemetry = Telemetry(self, options.meter_provider, given)
 
@@ -236,6 +242,7 @@ class Session:
         with self._dump_lock:
             written = self._write_dump(writer.target_path(path), reason)
         assert written is not None
+        self._events.dump(reason, written)
         return written
 
     def _write_dump(self, target: Path, reason: str, more: Sequence[str] = (),
@@ -363,8 +370,7 @@ def start(
     seed: makes the sampling of one thread repeatable, for tests.
     span_capacity: active spans tracked at the same time, and ended ones kept. span_ttl: seconds for which an ended one is
         kept at the most. See `Session.spans`.
-    tracer_provider, meter_provider: instead of the global ones. logger_provider: accepted, without effect in this
-        version.
+    tracer_provider, meter_provider, logger_provider: instead of the global ones.
     tick: seconds between housekeeping ticks; None: no thread, the caller calls `Session.tick(now)`.
     detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there.
     recorder: the file that says after a death of the process what it was doing (`spanheap recover FILE`); `{pid}` is filled

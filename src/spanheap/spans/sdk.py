@@ -157,3 +157,23 @@ def system_metrics() -> frozenset[str]:
     if getattr(instrumentor, "_meter", None) is None:
         return frozenset()
     return frozenset(getattr(instrumentor, "_config", None) or ())
+
+
+def global_logger_provider() -> Any | None:
+    """The LoggerProvider that was set for the process; None: none was, or what was set takes nothing.
+
+    Asked without importing the logs API: who sets one has. What the API returns instead are a ProxyLoggerProvider and a
+    NoOpLoggerProvider, which it does not export; since before 1.27.
+    """
+    logs = sys.modules.get("opentelemetry._logs")
+    provider = logs.get_logger_provider() if logs is not None else None
+    return None if type(provider).__name__ in ("ProxyLoggerProvider", "NoOpLoggerProvider", "NoneType") else provider
+
+
+def takes_logs(provider: Any) -> bool:
+    """Whether a LoggerProvider hands logs on to anybody: the SDK's does not without processors, nor where OTEL_SDK_DISABLED
+    was set when it was made. Both since before 1.27."""
+    if getattr(provider, "_disabled", False):
+        return False
+    group = getattr(provider, "_multi_log_record_processor", None)
+    return getattr(group, "_log_record_processors", None) != ()

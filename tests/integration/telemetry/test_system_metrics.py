@@ -28,6 +28,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 reader = InMemoryMetricReader()
 metrics.set_meter_provider(MeterProvider([reader]))
 session = spanheap.start(tick=None)
+kept = bytes(10_000_000)
 def names():
     [resource] = reader.get_metrics_data().resource_metrics
     return Counter(m.name for scope in resource.scope_metrics for m in scope.metrics)
