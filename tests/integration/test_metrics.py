@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import re
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 import spanheap
 from spanheap.telemetry.catalogue import INSTRUMENTS
+from spanheap.telemetry.runtime_gauges import asyncio_tasks
 
 BLOCK = 100_000
 MIB = 1 << 20
@@ -255,3 +257,17 @@ def test_names_of_retained_spans_are_bounded(reader: InMemoryMetricReader, meter
         points = collect(reader)["spanheap.span.retained_by_name"].data.data_points
     assert len(points) == 20 and points[-1].attributes == {"spanheap.span.name": "<other>"}
     assert sum(point.value for point in points) == 100
+
+
+def test_asyncio_tasks_are_counted(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
+    """From outside of the loop, without a walk over them."""
+    async def main() -> int | None:
+        tasks = [asyncio.ensure_future(asyncio.sleep(0.05)) for _ in range(50)]
+        counted = await asyncio.to_thread(asyncio_tasks)
+        await asyncio.gather(*tasks)
+        return counted
+
+    before = asyncio_tasks()
+    assert before is not None and asyncio.run(main()) == before + 51   # main is one itself
+    with spanheap.profile(tick=None, meter_provider=meters):
+        assert value(collect(reader)["cpython.asyncio.task.count"]) == asyncio_tasks()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import subprocess
@@ -16,7 +15,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import spanheap
 from spanheap.telemetry import profiler_gauges
-from spanheap.telemetry.runtime_gauges import asyncio_tasks
+
+pytestmark = pytest.mark.once(reason="tests/integration/test_metrics.py runs everywhere")
 
 
 @pytest.fixture
@@ -80,21 +80,6 @@ def test_losses_and_tables_are_those_of_stats(reader: InMemoryMetricReader, mete
         [status] = found["spanheap.profiler.status"]
         assert dict(status.attributes) == {"spanheap.hook.mode": stats.hook, "spanheap.attribution": "on"}
     del kept
-
-
-def test_asyncio_tasks_are_counted(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
-    """From outside of the loop, without a walk over them."""
-    async def main() -> int | None:
-        tasks = [asyncio.ensure_future(asyncio.sleep(0.05)) for _ in range(50)]
-        counted = await asyncio.to_thread(asyncio_tasks)
-        await asyncio.gather(*tasks)
-        return counted
-
-    before = asyncio_tasks()
-    assert before is not None and asyncio.run(main()) == before + 51   # main is one itself
-    with spanheap.profile(tick=None, meter_provider=meters):
-        [point] = points(reader)["cpython.asyncio.task.count"]
-        assert point.value >= 0
 
 
 PROXIED = """

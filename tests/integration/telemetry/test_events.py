@@ -27,6 +27,8 @@ ATTRIBUTES = {
     "code.function.name", "code.file.path", "code.line.number",
 }
 
+pytestmark = pytest.mark.once(reason="the logs API is the SDK's; tests/sdk runs it with each")
+
 
 class Collected:
     """A processor of log records that keeps them, for each SDK."""
