@@ -83,7 +83,7 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         _of("Unended by name", "spanheap.span.unended_by_name", "spanheap.span.name"),
         _of("Records of ended spans by state", "spanheap.span.records", "spanheap.span.state", stacked=True),
         _of("Shed by the throttle, a second", "spanheap.throttle.shed", "spanheap.throttle.reason", rate=True),
-        _of("Level of the throttle", "spanheap.throttle.level", unit=""),
+        _of("Level of the throttle", "spanheap.throttle.level"),
         _of("Errors waiting in the throttle", "spanheap.throttle.waiting"),
     )),
     ("CPython", (

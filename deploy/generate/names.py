@@ -21,14 +21,13 @@ def label(attribute: str) -> str:
 def prometheus(name: str) -> str:
     """Of the metric with this OpenTelemetry name; of a histogram, without `_bucket`, `_sum` or `_count`.
 
-    Raises KeyError for a name that is not in the list.
+    Raises KeyError for a name that is not in the list, and for a unit whose name is not known here: of `1` the collector's
+    exporter makes `_ratio`, the SDK's nothing, so that no instrument has it.
     """
     instrument = BY_NAME[name]
     parts = [label(name)]
-    if instrument.unit in _UNITS:
+    if not instrument.unit.startswith("{"):
         parts.append(_UNITS[instrument.unit])
-    elif instrument.unit == "1" and instrument.kind == "observable gauge":
-        parts.append("ratio")
     if instrument.kind == "observable counter":
         parts.append("total")
     return "_".join(parts)

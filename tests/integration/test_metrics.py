@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import Gauge, Histogram, InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 
 import spanheap
 from spanheap.telemetry.catalogue import INSTRUMENTS
 from spanheap.telemetry.runtime_gauges import asyncio_tasks
+from tests.receivers import service
 
 BLOCK = 100_000
 MIB = 1 << 20
@@ -33,18 +33,6 @@ def listed() -> dict[str, tuple[str, str, tuple[str, ...]]]:
     """What the page says: name -> (kind, unit, attributes)."""
     rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| `([^`]+)` \| ([^|]+) \|", PAGE.read_text(), re.MULTILINE)
     return {name: (kind, unit, tuple(re.findall("`([^`]+)`", keys))) for name, kind, unit, keys in rows}
-
-
-def kind_of(metric: Any) -> str:
-    """In the words of the page."""
-    if isinstance(metric.data, (Gauge, Histogram)):
-        return "histogram" if isinstance(metric.data, Histogram) else "observable gauge"
-    return "observable counter" if metric.data.is_monotonic else "observable up-down counter"
-
-
-def keys_of(metric: Any) -> set[str]:
-    """The attributes that its points have."""
-    return {key for point in metric.data.data_points for key in point.attributes}
 
 
 @pytest.fixture
@@ -90,43 +78,23 @@ def test_the_page_and_the_catalogue_are_the_same() -> None:
 def test_everything_on_the_page_is_emitted_and_nothing_else(
     reader: InMemoryMetricReader, meters: MeterProvider, tmp_path: Path
 ) -> None:
-    """In a service with a limit, a leak, labels, tasks, and an automatic dump; with all the attributes and no others."""
-    traces = TracerProvider()
-    tracer, kept, spans = traces.get_tracer("t"), [], []
-    policy = spanheap.DumpPolicy(folder=str(tmp_path), growth_percent=1, growth_within=60, cooldown_s=0)
-    with spanheap.profile(
-        sample_interval=1_000, tick=None, meter_provider=meters, tracer_provider=traces, label_metrics=["tenant"],
-        recorder=tmp_path / "recording", dumps=policy,
-        detect=spanheap.LeakPolicy(memory_limit=1 << 33, holders=False, percent=1, within=60),
-        adaptive=False, max_samples=1 << 17,
-    ) as session:
-        for now in range(150):
-            for _ in range(10):
-                with tracer.start_as_current_span("GET /"), spanheap.labels(tenant="acme"):
-                    kept.append(bytearray(20_000))
-            spans.append(tracer.start_span("kept"))
-            if now % 2:
-                spans[-1].end()
-            session.tick(now)
-        gc.collect()
-        session.tick(150)
-        metrics = collect(reader)
-        verdicts = session.leaks()
+    """With all the attributes and no others, where there is everything to report; figures agree with each other."""
+    with service.everything(meters, TracerProvider(), tmp_path) as session:
+        metrics, verdicts = service.collected(reader), session.leaks()
         assert verdicts and session.stats().dumps_written
-        seen = {name: (kind_of(m), m.unit, keys_of(m)) for name, m in metrics.items()}
-        page = {name: (kind, unit, set(keys)) for name, (kind, unit, keys) in listed().items()}
+        page = {name: (kind, unit, sorted(keys)) for name, (kind, unit, keys) in listed().items()}
         page["spanheap.recorder.predecessor_deaths"][2].clear()   # nobody died: 0, without attributes
-        assert seen == page
+        assert service.described(metrics) == page
         counts = {p.attributes["spanheap.leak.kind"]: p.value for p in metrics["spanheap.leak.count"].data.data_points}
         assert len(counts) == 5 and sum(counts.values()) == len(verdicts)
         growth = {p.attributes["spanheap.root_span.name"]: p.value for p in metrics["spanheap.leak.growth"].data.data_points}
         assert growth["GET /"] == pytest.approx(sum(v.growth_bytes_per_s for v in verdicts if v.root_name == "GET /"))
-        assert value(metrics["spanheap.heap.growth"]) == pytest.approx(200_000, rel=0.2)
-        left = (1 << 33) - session.snapshot().rss_bytes
+        assert value(metrics["spanheap.heap.growth"]) == pytest.approx(service.RATE, rel=0.2)
+        left = service.LIMIT - session.snapshot().rss_bytes
         assert value(metrics["spanheap.memory.time_to_limit"]) == pytest.approx(
             left / value(metrics["spanheap.memory.growth"]), rel=0.05)
         [limit] = metrics["spanheap.memory.limit"].data.data_points
-        assert (limit.value, dict(limit.attributes)) == (1 << 33, {"spanheap.memory.limit.source": "given"})
+        assert (limit.value, dict(limit.attributes)) == (service.LIMIT, {"spanheap.memory.limit.source": "given"})
 
 
 def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
@@ -143,7 +111,7 @@ def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader
             for now in (0, 1, 70):
                 session.tick(now)
             snapshot, metrics = session.snapshot(), collect(reader)
-        emitted = {name: (kind_of(metric), metric.unit) for name, metric in metrics.items()}
+        emitted = {name: (service.kind_of(metric.data), metric.unit) for name, metric in metrics.items()}
         assert emitted == {name: row[:2] for name, row in listed().items() if name in emitted}
         assert set(emitted) >= set(listed()) - ASKED_FOR
         assert all(metric.description for metric in metrics.values())

@@ -20,7 +20,8 @@ REASON = "spanheap.throttle.reason"
 
 SHED = Instrument(
     "spanheap.throttle.shed", "observable counter", "{span}", "Ended spans that were not passed on.", None, (REASON,))
-LEVEL = Instrument("spanheap.throttle.level", "observable gauge", "1", "0: all pass, 1: above soft, 2: above hard.", None)
+LEVEL = Instrument(
+    "spanheap.throttle.level", "observable gauge", "{level}", "0: all pass, 1: above soft, 2: above hard.", None)
 WAITING = Instrument("spanheap.throttle.waiting", "observable gauge", "{span}", "Errors that wait for a place.", None)
 INSTRUMENTS = (SHED, LEVEL, WAITING)   # made here, not by `gauges`: they need no session
 
