@@ -13,7 +13,7 @@ import time
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
-from prometheus_client import REGISTRY, CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, start_http_server
 
 import spanheap
 
@@ -24,13 +24,12 @@ STEP_S = 0.1
 def main(speed: float) -> None:
     """Leak until told to stop."""
     registry = CollectorRegistry()
-    reader = PrometheusMetricReader(registry=registry) if _takes_registry() else PrometheusMetricReader()
-    meters, traces, kept = MeterProvider([reader]), TracerProvider(), []
+    meters, traces, kept = MeterProvider([PrometheusMetricReader(registry=registry)]), TracerProvider(), []
     tracer = traces.get_tracer("t")
     limit = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + (2 << 30)   # eight minutes
     with spanheap.profile(tick=None, meter_provider=meters, tracer_provider=traces, dumps=None,
                           detect=spanheap.LeakPolicy(memory_limit=limit)) as session:
-        server, _ = start_http_server(0, "127.0.0.1", registry if _takes_registry() else REGISTRY)
+        server, _ = start_http_server(0, "127.0.0.1", registry)
         print(server.server_port, flush=True)
         began, steps = time.monotonic(), 0
         while time.monotonic() - began < 120 and not select.select([sys.stdin], [], [], STEP_S)[0]:
@@ -39,12 +38,6 @@ def main(speed: float) -> None:
                 kept.append(bytearray(int(A_SECOND * STEP_S * speed)))
             session.tick(steps * STEP_S * speed)
         server.shutdown()
-
-
-def _takes_registry() -> bool:
-    import inspect
-
-    return "registry" in inspect.signature(PrometheusMetricReader.__init__).parameters
 
 
 if __name__ == "__main__":
