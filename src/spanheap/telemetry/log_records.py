@@ -3,7 +3,7 @@
 The API is marked as experimental (its packages begin with an underscore) and has changed its signatures since 1.27:
 
     1.27 to 1.34   Logger.emit(record), a record of the SDK: trace_id, span_id and trace_flags, no event name
-    1.35 to 1.38   the same, with a context instead, and event_name
+    1.35 to 1.37   the same, with a context instead, and event_name
     since          Logger.emit(event_name=…, context=…, …)
 
 Which one this is, is asked of the signatures, not of version numbers. Before there was an event name, it was the
