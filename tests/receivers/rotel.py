@@ -36,6 +36,10 @@ class Sink:
     """What arrives, decoded."""
 
     def __init__(self) -> None:
+        from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import (
+            ExportLogsServiceRequest,
+            ExportLogsServiceResponse,
+        )
         from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
             ExportMetricsServiceRequest,
             ExportMetricsServiceResponse,
@@ -47,6 +51,7 @@ class Sink:
 
         self._types: dict[str, tuple[Any, Any]] = {
             "/v1/metrics": (ExportMetricsServiceRequest, ExportMetricsServiceResponse),
+            "/v1/logs": (ExportLogsServiceRequest, ExportLogsServiceResponse),
             "/v1/traces": (ExportTraceServiceRequest, ExportTraceServiceResponse),
         }
         self._arrived: dict[str, queue.Queue[Any]] = {path: queue.Queue() for path in self._types}

@@ -1,4 +1,4 @@
-"""Metrics and traces of a profiled service, through a real collector."""
+"""Metrics, traces and log events of a profiled service, through a real collector."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def kind_of(metric: Any) -> str:
 
 
 @pytest.mark.parametrize("protocol", ["grpc", "http"])
-def test_metrics_and_traces_arrive(protocol: str, tmp_path: Path) -> None:
+def test_metrics_traces_and_events_arrive(protocol: str, tmp_path: Path) -> None:
     """All of them, with kind, unit, attributes, scope, schema and the resource; and the spans as without spanheap."""
     with rotel.Sink() as sink, rotel.running(sink.endpoint, tmp_path) as endpoints:
         done = subprocess.run(
@@ -62,6 +62,13 @@ def test_metrics_and_traces_arrive(protocol: str, tmp_path: Path) -> None:
         assert roots["GET /"] == pytest.approx(service.RATE * service.SECONDS, rel=0.2)
         pauses = arrived["cpython.gc.pause.duration"].histogram.data_points
         assert sum(point.count for point in pauses) > 0 and len(pauses[0].explicit_bounds) == 12
+        said: list[Any] = []
+        while len(said) < 3:   # two dumps for growth, and one verdict at least
+            for resource in sink.next("logs").resource_logs:
+                assert {a.key: a.value.string_value for a in resource.resource.attributes}["service.name"] == "orders"
+                said += [record for scope in resource.scope_logs for record in scope.log_records]
+        assert {record.event_name for record in said} == {"spanheap.leak", "spanheap.dump"}
+        assert all(record.severity_text == "WARN" and record.body.string_value for record in said)
         names: list[str] = []
         while len(names) < 11 * service.SECONDS - service.SECONDS // 2:   # of each second, every other "kept" ended
             for resource in sink.next("traces").resource_spans:

@@ -88,7 +88,8 @@ def attach(provider: Any | None) -> Any:
     with _lock:
         histogram = _histograms.get(provider)
         if provider is metrics.get_meter_provider():
-            # It is set once. One that was there before is the API's proxy, and what that was asked for, this has made.
+            # It is set once. One that was there before is the API's proxy, and what that was asked for, this has made: the
+            # SDK of old warns of each instrument that is made twice.
             if histogram is None and _proxy is not None:
                 histogram = _histograms.get(_proxy)
             _proxy = provider

@@ -112,5 +112,5 @@ def test_a_provider_that_is_set_later_gets_one_set_of_instruments() -> None:
     done = subprocess.run([sys.executable, "-W", "error", "-c", PROXIED], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     imported, (one, times), (two, times_again) = json.loads(done.stdout)
-    assert not imported and times == times_again == 1.0   # the SDK adds up what two instruments of a name observe
+    assert not imported and times == times_again == 1.0
     assert one == two and len(one) == len(set(one)) >= 18 and "cpython.gc.pause.duration" in one

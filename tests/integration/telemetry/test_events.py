@@ -22,7 +22,8 @@ from spanheap.telemetry import events
 
 ATTRIBUTES = {
     "spanheap.leak.kind", "spanheap.leak.live", "spanheap.leak.growth", "spanheap.leak.share_of_growth",
-    "spanheap.leak.holder", "spanheap.leak.confidence", "spanheap.leak.time_to_limit", "spanheap.leak.since", "spanheap.leak.reason",
+    "spanheap.leak.holder", "spanheap.leak.confidence", "spanheap.leak.time_to_limit", "spanheap.leak.since",
+    "spanheap.leak.reason",
     "spanheap.root_span.name", "spanheap.span.name", "spanheap.trace_ids",
     "code.function.name", "code.file.path", "code.line.number",
 }
