@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from spanheap import _core
+from spanheap.running import current
 from spanheap.telemetry.catalogue import INSTRUMENTS
 from spanheap.telemetry.gc_pauses import BOUNDARIES, GcPauses
 from spanheap.telemetry.instrument import Instrument
@@ -126,8 +127,6 @@ def _callback(instrument: Instrument) -> Callable[[Any], list[Any]]:
     assert read is not None
 
     def observe(_options: Any) -> list[Any]:
-        from spanheap.session import current
-
         session = current()
         if session is None or not _core.running():
             return []
