@@ -11,7 +11,7 @@ PYTHON ?= python3
 VENV ?= .venv
 PYTEST_ARGS ?=
 # What the tests are installed with: all on the main CPython, what concerns its event loops on the others.
-EXTRAS ?= test,test-async,test-frameworks,test-browser
+EXTRAS ?= test,test-async,test-frameworks,test-browser,test-receivers
 # The other CPythons to test. Expanded only when a recipe needs them, since looking for them takes a second.
 PYTHONS ?= $(shell scripts/find-pythons $(VENV)/bin/python)
 

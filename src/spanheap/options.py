@@ -64,7 +64,8 @@ class Options:
         for name, kind in (("detect", LeakPolicy), ("dumps", DumpPolicy)):
             if not isinstance(getattr(self, name), (kind, type(None))):
                 raise TypeError(f"{name} must be a {kind.__name__} or None, not {getattr(self, name)!r}")
-        for name, method in (("tracer_provider", "get_tracer"), ("meter_provider", "get_meter")):
+        for name, method in (("tracer_provider", "get_tracer"), ("meter_provider", "get_meter"),
+                             ("logger_provider", "get_logger")):
             provider = getattr(self, name)
             if provider is not None and not callable(getattr(provider, method, None)):
                 raise TypeError(f"{name} must be None or have {method}(), which {provider!r} has not")

@@ -21,7 +21,8 @@ from spanheap.snapshot import HeapSnapshot, Totals
 from spanheap.spans import attribution, providers, watch
 from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
-from spanheap.telemetry import gauges
+from spanheap.telemetry.events import EventLog
+from spanheap.telemetry.gauges import Telemetry
 from spanheap.ticker import Ticker
 
 if TYPE_CHECKING:
@@ -74,6 +75,13 @@ class Session:
             from spanheap.server.server import Server
 
             self._server = Server(options.debug_server)
+        self._events = EventLog(options.logger_provider, self.spans)
+        if self._leaks is not None:
+            self._leaks.say = self._events.verdict
+        if self._dumps is not None:
+            self._dumps.say = self._events.dump
+        given = (options.detect and options.detect.memory_limit) or (options.dumps and options.dumps.limit_bytes) or None
+        self._telemetry = Telemetry(self, options.meter_provider, given)
 
     # ------------------------------------------------------------ life
 
@@ -98,7 +106,7 @@ class Session:
 
                 propagation.install()
             self._attached = providers.attach(o.tracer_provider)
-            gauges.attach(o.meter_provider, o.label_metrics)
+            self._telemetry.start()
             self._open_recorder()
             if self._dumps is not None:
                 self._dumps.start()
@@ -142,6 +150,7 @@ class Session:
                 self._ticker.stop()
             if self._server is not None:
                 self._server.close()
+            self._telemetry.stop()
             if self._dumps is not None:
                 self._dumps.close(self, time.time() if self._ticker is not None else self._now)
             if self._recorder is not None:
@@ -176,6 +185,7 @@ class Session:
             self._recorder.forked()
         if self._server is not None:
             self._server.forked()
+        self._telemetry.forked()
         if self._ticker is not None:
             self._ticker.forget()
         _core.set_wake_up(self._ensure_ticking)
@@ -207,6 +217,7 @@ class Session:
         watch.tick(now)
         if self._leaks is not None:
             self._leaks.tick(now)
+        self._telemetry.tick(now)
         if self._recorder is not None:
             if self._recorder.is_orphaned:   # not where the child makes its first span: that is the service's time
                 self._open_recorder()
@@ -254,6 +265,7 @@ class Session:
         with self._dump_lock:
             written = self._write_dump(writer.target_path(path), reason)
         assert written is not None
+        self._events.dump(reason, written)
         return written
 
     def _write_dump(self, target: Path, reason: str, more: Sequence[str] = (),
@@ -315,8 +327,7 @@ class Session:
             hook=_core.hook_mode(),
             attribution=_core.attribution() != _core.ATTRIBUTION_OFF,
             sample_interval=_core.sample_interval(),
-            cpu_s=counters["sampling_ns"] / 1e9 + (ticker.cpu_s if ticker else 0.0)
-            + (self._server.cpu_s if self._server else 0.0),
+            cpu_s=self._cpu_s(),
             ticks=self._ticks,
             longest_tick_s=self._longest_tick_s,
             processor_errors=providers.processor_errors(),
@@ -333,6 +344,11 @@ class Session:
             dumps_by_reason=self._dumps.by_reason() if self._dumps else {},
             **self.spans._counters(),
         )
+
+    def _cpu_s(self) -> float:
+        """Of taking samples, of the tick thread and of the debug server."""
+        return (_core.counters()["sampling_ns"] / 1e9 + (self._ticker.cpu_s if self._ticker else 0.0)
+                + (self._server.cpu_s if self._server else 0.0))
 
     @property
     def debug_url(self) -> str | None:

@@ -55,8 +55,7 @@ def start(
     seed: makes the sampling of one thread repeatable, for tests.
     span_capacity: active spans tracked at the same time, and ended ones kept. span_ttl: seconds for which an ended one is
         kept at the most. See `Session.spans`.
-    tracer_provider, meter_provider: instead of the global ones. logger_provider: accepted, without effect in this
-        version.
+    tracer_provider, meter_provider, logger_provider: instead of the global ones.
     tick: seconds between housekeeping ticks; None: no thread, the caller calls `Session.tick(now)`.
     detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there.
     recorder: the file that says after a death of the process what it was doing (`spanheap recover FILE`); `{pid}` is filled

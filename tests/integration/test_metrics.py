@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import Gauge, InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 
 import spanheap
+from spanheap.telemetry.catalogue import INSTRUMENTS
+from spanheap.telemetry.runtime_gauges import asyncio_tasks
+from tests.receivers import service
 
 BLOCK = 100_000
-# Reported where label_metrics= names keys, or where there are such spans.
-ASKED_FOR = {"spanheap.heap.live_by_label", "spanheap.span.retained_by_name", "spanheap.span.unended_by_name"}
+MIB = 1 << 20
+# Reported where label_metrics= names keys, where there are such spans, verdicts or limits, or once there is a history.
+ASKED_FOR = {
+    "spanheap.heap.live_by_label", "spanheap.span.retained_by_name", "spanheap.span.unended_by_name",
+    "spanheap.leak.growth", "spanheap.memory.limit", "spanheap.memory.used", "spanheap.memory.growth",
+    "spanheap.memory.time_to_limit", "spanheap.heap.growth", "cpython.gc.pause.duration",
+}
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
 
-def listed() -> dict[str, tuple[str, str]]:
-    """What the page says: name -> (kind, unit)."""
-    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| `([^`]+)` \|", PAGE.read_text(), re.MULTILINE)
-    return {name: (kind, unit) for name, kind, unit in rows}
-
-
-def kind_of(metric: Any) -> str:
-    """In the words of the page."""
-    if isinstance(metric.data, Gauge):
-        return "observable gauge"
-    return "observable counter" if metric.data.is_monotonic else "observable up-down counter"
+def listed() -> dict[str, tuple[str, str, tuple[str, ...]]]:
+    """What the page says: name -> (kind, unit, attributes)."""
+    rows = re.findall(r"^\| `([^`]+)` \| ([^|]+) \| `([^`]+)` \| ([^|]+) \|", PAGE.read_text(), re.MULTILINE)
+    return {name: (kind, unit, tuple(re.findall("`([^`]+)`", keys))) for name, kind, unit, keys in rows}
 
 
 @pytest.fixture
@@ -66,6 +67,36 @@ def value(metric: Any) -> float:
     return float(point.value)
 
 
+def test_the_page_and_the_catalogue_are_the_same() -> None:
+    """In names, kinds, units and attributes, in this order; at least 18, each with a description."""
+    catalogue = {i.name: (i.kind, i.unit, i.attributes) for i in INSTRUMENTS}
+    assert list(catalogue.items()) == list(listed().items())
+    assert len(catalogue) == len(INSTRUMENTS) >= 18
+    assert all(i.description for i in INSTRUMENTS)
+
+
+def test_everything_on_the_page_is_emitted_and_nothing_else(
+    reader: InMemoryMetricReader, meters: MeterProvider, tmp_path: Path
+) -> None:
+    """With all the attributes and no others, where there is everything to report; figures agree with each other."""
+    with service.everything(meters, TracerProvider(), tmp_path) as session:
+        metrics, verdicts = service.collected(reader), session.leaks()
+        assert verdicts and session.stats().dumps_written
+        page = {name: (kind, unit, sorted(keys)) for name, (kind, unit, keys) in listed().items()}
+        page["spanheap.recorder.predecessor_deaths"][2].clear()   # nobody died: 0, without attributes
+        assert service.described(metrics) == page
+        counts = {p.attributes["spanheap.leak.kind"]: p.value for p in metrics["spanheap.leak.count"].data.data_points}
+        assert len(counts) == 5 and sum(counts.values()) == len(verdicts)
+        growth = {p.attributes["spanheap.root_span.name"]: p.value for p in metrics["spanheap.leak.growth"].data.data_points}
+        assert growth["GET /"] == pytest.approx(sum(v.growth_bytes_per_s for v in verdicts if v.root_name == "GET /"))
+        assert value(metrics["spanheap.heap.growth"]) == pytest.approx(service.RATE, rel=0.2)
+        left = service.LIMIT - session.snapshot().rss_bytes
+        assert value(metrics["spanheap.memory.time_to_limit"]) == pytest.approx(
+            left / value(metrics["spanheap.memory.growth"]), rel=0.05)
+        [limit] = metrics["spanheap.memory.limit"].data.data_points
+        assert (limit.value, dict(limit.attributes)) == (service.LIMIT, {"spanheap.memory.limit.source": "given"})
+
+
 def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
     """Names, kinds and units as docs/metrics.md lists them, figures as the snapshot has them."""
     traces = TracerProvider()
@@ -80,7 +111,9 @@ def test_every_instrument_reports_a_plausible_value(reader: InMemoryMetricReader
             for now in (0, 1, 70):
                 session.tick(now)
             snapshot, metrics = session.snapshot(), collect(reader)
-        assert {name: (kind_of(metric), metric.unit) for name, metric in metrics.items()} == listed()
+        emitted = {name: (service.kind_of(metric.data), metric.unit) for name, metric in metrics.items()}
+        assert emitted == {name: row[:2] for name, row in listed().items() if name in emitted}
+        assert set(emitted) >= set(listed()) - ASKED_FOR
         assert all(metric.description for metric in metrics.values())
         assert value(metrics["spanheap.heap.live"]) == pytest.approx(snapshot.live_bytes, rel=0.1)
         assert value(metrics["spanheap.heap.live"]) >= len(kept) * BLOCK
@@ -149,17 +182,6 @@ def test_nothing_is_reported_after_shutdown_and_a_second_session_reports_again(
         assert collect(reader) == {}
 
 
-def test_resident_memory_is_not_reported_twice(
-    reader: InMemoryMetricReader, meters: MeterProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where the system-metrics instrumentation reports the process's memory, spanheap leaves it to that."""
-    with spanheap.profile(sample_interval=1, max_samples=100_000, tick=None, meter_provider=meters):
-        assert "process.memory.usage" in collect(reader)
-        monkeypatch.setitem(sys.modules, "opentelemetry.instrumentation.system_metrics", None)
-        metrics = collect(reader)
-    assert set(metrics) == set(listed()) - ASKED_FOR - {"process.memory.usage"}
-
-
 def test_counters_do_not_fall(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
     """Not even while samples are thinned, when the past is estimated anew."""
     with spanheap.profile(sample_interval=1, max_samples=64, tick=None, meter_provider=meters, seed=2) as session:
@@ -203,3 +225,17 @@ def test_names_of_retained_spans_are_bounded(reader: InMemoryMetricReader, meter
         points = collect(reader)["spanheap.span.retained_by_name"].data.data_points
     assert len(points) == 20 and points[-1].attributes == {"spanheap.span.name": "<other>"}
     assert sum(point.value for point in points) == 100
+
+
+def test_asyncio_tasks_are_counted(reader: InMemoryMetricReader, meters: MeterProvider) -> None:
+    """From outside of the loop, without a walk over them."""
+    async def main() -> int | None:
+        tasks = [asyncio.ensure_future(asyncio.sleep(0.05)) for _ in range(50)]
+        counted = await asyncio.to_thread(asyncio_tasks)
+        await asyncio.gather(*tasks)
+        return counted
+
+    before = asyncio_tasks()
+    assert before is not None and asyncio.run(main()) == before + 51   # main is one itself
+    with spanheap.profile(tick=None, meter_provider=meters):
+        assert value(collect(reader)["cpython.asyncio.task.count"]) == asyncio_tasks()

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from opentelemetry import context, trace
+from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, ReadableSpan, Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import (
     BatchSpanProcessor,
@@ -289,6 +290,37 @@ def test_what_is_no_batch_processor_has_no_queue() -> None:
     unbounded = SimpleNamespace(_batch_processor=SimpleNamespace(_queue=deque(), _max_export_batch_size=1))
     for one in (SimpleSpanProcessor(ConsoleSpanExporter()), looks_alike, unbounded, object(), None):
         assert sdk.batch_queue(one) is None
+
+
+def test_a_logger_provider_without_processors_takes_no_logs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor one that was made while the SDK was disabled; one of another make is believed to."""
+    processor = SimpleNamespace(shutdown=lambda: None, enabled=lambda **_: True)
+    provider = LoggerProvider(shutdown_on_exit=False)
+    assert not sdk.takes_logs(provider)
+    provider.add_log_record_processor(processor)   # type: ignore[arg-type]
+    assert sdk.takes_logs(provider) and sdk.takes_logs(object())
+    monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
+    disabled = LoggerProvider(shutdown_on_exit=False)
+    disabled.add_log_record_processor(processor)   # type: ignore[arg-type]
+    assert not sdk.takes_logs(disabled)
+
+
+GLOBAL_LOGS = """
+import sys
+from spanheap.spans import sdk
+assert sdk.global_logger_provider() is None and "opentelemetry._logs" not in sys.modules
+from opentelemetry import _logs
+assert sdk.global_logger_provider() is None       # the API's stand-in
+from opentelemetry.sdk._logs import LoggerProvider
+_logs.set_logger_provider(provider := LoggerProvider())
+assert sdk.global_logger_provider() is provider
+"""
+
+
+def test_the_global_logger_provider() -> None:
+    """None until somebody has set one; asking imports nothing."""
+    done = subprocess.run([sys.executable, "-c", GLOBAL_LOGS], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_our_processor_has_all_that_the_sdk_calls() -> None:

@@ -12,6 +12,7 @@ import dataclasses
 import gc
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from spanheap import _core, memory_limit, process
@@ -74,6 +75,8 @@ class LeakWatch:
         self.longest_look_s = 0.0   # without walks
         self._walking_s = 0.0       # in this look
         self.pauses = PauseBudget(pause_budget_ms)
+        self.say: Callable[[LeakVerdict], None] = lambda verdict: logger.warning("spanheap: %s", verdict)
+        """Told of each verdict once."""
         self._spans = spans
         self._clock = Clock()
         self._detector = Detector(policy, describe)
@@ -306,7 +309,7 @@ class LeakWatch:
                 if len(self._logged) >= 256:
                     self._logged.clear()
                 self._logged[key] = verdict.since
-                logger.warning("spanheap: %s", verdict)
+                self.say(verdict)
 
 
 def describe(key: GroupKey, since: float, until: float) -> Description:

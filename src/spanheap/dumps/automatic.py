@@ -19,7 +19,7 @@ import logging
 import os
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from spanheap.dumps.trigger import Ladder, Trigger, shows_the_same
 from spanheap.errors import DumpError
 
 if TYPE_CHECKING:
+    from spanheap.detection.verdict import LeakVerdict
     from spanheap.dumps.baseline import Baseline
     from spanheap.dumps.budget import Budget
     from spanheap.dumps.emergency import PreparedDump
@@ -69,6 +70,9 @@ class Automatic:
         self.counts: Counter[tuple[str, str]] = Counter()   # (outcome, reason): written, refused, saved, failed
         self.errors = 0
         self.last_path: Path | None = None
+        self.say: Callable[[str, Path, LeakVerdict | None], None] = lambda reason, path, _verdict: logger.warning(
+            "spanheap: dump written to %s (%s)", path, reason)
+        """Told of each dump that is complete."""
         self._ladder = Ladder(policy.full_at, policy.aggregates_at)
         percent = policy.growth_percent
         self._growth = PercentRule(percent, policy.growth_within) if percent is not None else None
@@ -277,7 +281,7 @@ class Automatic:
             for verdict in session.leaks():
                 key = (verdict.kind, verdict.root_name, verdict.span_name, verdict.application_frame)
                 if key not in self._served:
-                    yield Trigger("leak", str(verdict), key=key, holders=verdict.holder is None,
+                    yield Trigger("leak", str(verdict), key=key, verdict=verdict, holders=verdict.holder is None,
                                   lines=(f"verdict={verdict}", *((f"holder={verdict.holder}",) if verdict.holder else ())))
         if self._growth is not None:
             live = _core.sums()[0]
@@ -364,7 +368,7 @@ class Automatic:
         finally:
             session._dump_lock.release()
         self._last_sites = kept
-        self._written(trigger.reason, path)
+        self._written(trigger.reason, path, trigger.verdict)
         self._after(path)
         return None
 
@@ -408,10 +412,10 @@ class Automatic:
 
     # ------------------------------------------------------------ counts
 
-    def _written(self, reason: str, path: Path) -> None:
+    def _written(self, reason: str, path: Path, verdict: LeakVerdict | None = None) -> None:
         self.counts["written", reason] += 1
         self.last_path = path
-        logger.warning("spanheap: dump written to %s (%s)", path, reason)
+        self.say(reason, path, verdict)
 
     def _refuse(self, reason: str, why: str, key: object) -> None:
         """Counted once for each trigger, however often it asks."""

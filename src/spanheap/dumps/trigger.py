@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spanheap.detection.verdict import LeakVerdict
 
 REARM_BELOW = 0.10    # of the limit: a rung asks again when the use was this much lower in between
 GROWING_WITHIN = 60.0
@@ -25,6 +29,8 @@ class Trigger:
     """For the dump's comments: `key=value` each."""
     key: object = None
     """Of a verdict: each is served once."""
+    verdict: LeakVerdict | None = field(default=None, compare=False)
+    """What asks."""
     holders: bool = False
     """Whether the dump should say who holds the largest site."""
 

@@ -144,3 +144,36 @@ def export_queue(processor: Any) -> tuple[list[Any], int] | None:
 def fields(processor: Any) -> tuple[Any, ...]:
     """What a processor has as fields: others that it hands spans on to may be among them."""
     return tuple(getattr(processor, "__dict__", {}).values())
+
+
+def system_metrics() -> frozenset[str]:
+    """The metrics that opentelemetry-instrumentation-system-metrics makes in this process; none where it is not at work.
+
+    Its instrumentor is one object, made when it is asked for first. Uninstrumenting takes nothing back, so what tells is
+    whether it has ever got a meter; what it was asked for is in `_config`. All of it since before 0.48b0.
+    """
+    module = sys.modules.get("opentelemetry.instrumentation.system_metrics")
+    instrumentor = getattr(getattr(module, "SystemMetricsInstrumentor", None), "_instance", None)
+    if getattr(instrumentor, "_meter", None) is None:
+        return frozenset()
+    return frozenset(getattr(instrumentor, "_config", None) or ())
+
+
+def global_logger_provider() -> Any | None:
+    """The LoggerProvider that was set for the process; None: none was, or what was set takes nothing.
+
+    Asked without importing the logs API: who sets one has. What the API returns instead are a ProxyLoggerProvider and a
+    NoOpLoggerProvider, which it does not export; since before 1.27.
+    """
+    logs = sys.modules.get("opentelemetry._logs")
+    provider = logs.get_logger_provider() if logs is not None else None
+    return None if type(provider).__name__ in ("ProxyLoggerProvider", "NoOpLoggerProvider", "NoneType") else provider
+
+
+def takes_logs(provider: Any) -> bool:
+    """Whether a LoggerProvider hands logs on to anybody: the SDK's does not without processors, nor where OTEL_SDK_DISABLED
+    was set when it was made. Both since before 1.27."""
+    if getattr(provider, "_disabled", False):
+        return False
+    group = getattr(provider, "_multi_log_record_processor", None)
+    return getattr(group, "_log_record_processors", None) != ()

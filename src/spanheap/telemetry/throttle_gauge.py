@@ -9,6 +9,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from spanheap.telemetry.gauges import SCHEMA_URL
+from spanheap.telemetry.instrument import Instrument
 from spanheap.version import __version__
 
 if TYPE_CHECKING:
@@ -16,6 +17,13 @@ if TYPE_CHECKING:
     from spanheap.throttle.processor import MemoryThrottledSpanProcessor
 
 REASON = "spanheap.throttle.reason"
+
+SHED = Instrument(
+    "spanheap.throttle.shed", "observable counter", "{span}", "Ended spans that were not passed on.", None, (REASON,))
+LEVEL = Instrument(
+    "spanheap.throttle.level", "observable gauge", "{level}", "0: all pass, 1: above soft, 2: above hard.", None)
+WAITING = Instrument("spanheap.throttle.waiting", "observable gauge", "{span}", "Errors that wait for a place.", None)
+INSTRUMENTS = (SHED, LEVEL, WAITING)   # made here, not by `gauges`: they need no session
 
 
 class _Reported:
@@ -71,6 +79,6 @@ def export(processor: MemoryThrottledSpanProcessor, tallies: Tallies, provider: 
         return [metrics.Observation(sum(processor.counts().waiting for processor in reported.processors()))]
 
     meter = provider.get_meter("spanheap", __version__, schema_url=SCHEMA_URL)
-    meter.create_observable_counter("spanheap.throttle.shed", [shed], "{span}", "Ended spans that were not passed on.")
-    meter.create_observable_gauge("spanheap.throttle.level", [level], "1", "0: all pass, 1: above soft, 2: above hard.")
-    meter.create_observable_gauge("spanheap.throttle.waiting", [waiting], "{span}", "Errors that wait for a place.")
+    meter.create_observable_counter(SHED.name, [shed], SHED.unit, SHED.description)
+    meter.create_observable_gauge(LEVEL.name, [level], LEVEL.unit, LEVEL.description)
+    meter.create_observable_gauge(WAITING.name, [waiting], WAITING.unit, WAITING.description)

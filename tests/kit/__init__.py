@@ -1,0 +1,3 @@
+"""What is generated for Grafana and Prometheus."""
+
+from __future__ import annotations

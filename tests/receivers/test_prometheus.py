@@ -1,0 +1,102 @@
+"""A real Prometheus scrapes a service that leaks, with the alert rules of deploy/."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.generate import alerts, rendering
+from tests.receivers.rotel import free_port
+
+ROOT = Path(__file__).parents[2]
+WAIT_S = 30.0
+CONFIG = """
+global: {{scrape_interval: 500ms, scrape_timeout: 500ms, evaluation_interval: 500ms}}
+rule_files: [rules.yml]
+scrape_configs:
+  - job_name: orders
+    static_configs: [targets: ["127.0.0.1:{port}"]]
+"""
+
+
+@contextmanager
+def leaking(speed: float) -> Iterator[int]:
+    """The service; its port."""
+    process = subprocess.Popen([sys.executable, "-m", "tests.receivers.leaking", str(speed)], cwd=ROOT, text=True,
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+    finally:
+        process.communicate(timeout=20)
+    assert process.returncode == 0
+
+
+@contextmanager
+def prometheus(folder: Path, target: int) -> Iterator[Callable[[str], Any]]:
+    """The server; what asks its API."""
+    (folder / "rules.yml").write_text(rendering.yaml(alerts.rules(hold="1s")))
+    (folder / "prometheus.yml").write_text(CONFIG.format(port=target))
+    port = free_port()
+    with (folder / "prometheus.log").open("wb") as log:
+        process = subprocess.Popen(
+            ["prometheus", f"--config.file={folder / 'prometheus.yml'}", f"--storage.tsdb.path={folder / 'data'}",
+             f"--web.listen-address=127.0.0.1:{port}"], stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+    try:
+        def ask(what: str) -> Any:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{what}", timeout=5) as answer:
+                    return json.load(answer)["data"]
+            except OSError:   # not yet
+                assert process.poll() is None, (folder / "prometheus.log").read_text()
+                return None
+        yield ask
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def until(ask: Callable[[], Any], seconds: float) -> Any:
+    """What it says as soon as that is something."""
+    deadline = time.monotonic() + seconds
+    while not (found := ask()):
+        assert time.monotonic() < deadline, "nothing came"
+        time.sleep(0.2)
+    return found
+
+
+@pytest.mark.long
+@pytest.mark.once(reason="what is scraped is the SDK's and the exporter's business")
+@pytest.mark.needs("prometheus", "prometheus")
+@pytest.mark.skipif(importlib.util.find_spec("opentelemetry.exporter") is None
+                    or importlib.util.find_spec("opentelemetry.exporter.prometheus") is None,
+                    reason="needs opentelemetry-exporter-prometheus: pip install 'spanheap[test-receivers]'")
+def test_the_time_to_limit_alert_fires_on_a_leak(tmp_path: Path, leak_speed: float) -> None:
+    """With the rules as they are but for how long they hold; nothing that is about spanheap's own health fires."""
+    with leaking(leak_speed) as target, prometheus(tmp_path, target) as ask:
+        up = until(lambda: [t for t in (ask("targets") or {}).get("activeTargets", ()) if t["health"] != "unknown"], WAIT_S)
+        assert [t["health"] for t in up] == ["up"], up[0]["lastError"]
+        rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+        assert [rule["name"] for rule in rules] == [alert.name for alert in alerts.ALERTS]
+
+        def firing() -> list[Any]:
+            return [a for a in ask("alerts")["alerts"] if a["state"] == "firing"
+                    and a["labels"]["alertname"] == "SpanheapMemoryLimitWithinAnHour"]
+
+        [alert] = until(firing, 35 / leak_speed + WAIT_S)
+        assert alert["labels"]["severity"] == "critical" and 0 < float(alert["value"]) < 600
+        assert alert["annotations"]["summary"] == f"orders at 127.0.0.1:{target} reaches its memory limit within an hour"
+        names = {a["labels"]["alertname"] for a in ask("alerts")["alerts"]}
+        assert not names & {"SpanheapBlind", "SpanheapErrors", "SpanheapSpansShed", "SpanheapDumpsFail"}
+        unhealthy = [rule["name"] for group in ask("rules")["groups"] for rule in group["rules"] if rule["health"] != "ok"]
+        assert not unhealthy
