@@ -20,6 +20,7 @@ from spanheap import _core, process
 from spanheap.detection.policy import LeakPolicy
 from spanheap.detection.verdict import LeakVerdict
 from spanheap.detection.watch import LeakWatch
+from spanheap.doctor.at_start import StartCheck
 from spanheap.dumps.automatic import Automatic
 from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
@@ -78,6 +79,7 @@ class Session:
             options.span_capacity, options.span_ttl, None if self._recorder is None else self._recorder.memory)
         self._leaks = LeakWatch(options.detect, self.spans, options.pause_budget_ms) if options.detect is not None else None
         self._dumps = Automatic(options.dumps) if options.dumps is not None else None
+        self._start_check = StartCheck(options.tracer_provider, options.meter_provider, options.logger_provider)
 
     # ------------------------------------------------------------ life
 
@@ -193,6 +195,7 @@ class Session:
             self._recorder.write()
         self._ticks += 1
         self._longest_tick_s = max(self._longest_tick_s, time.perf_counter() - start)
+        self._start_check.tick(now)   # once
         if self._dumps is not None:   # last: a dump is written by this thread and takes as long as the disk does
             self._dumps.tick(self, now)
 
