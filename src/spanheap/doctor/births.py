@@ -83,6 +83,11 @@ class Births:
             places = {place: len(names) for place, names in self._names.get(method, {}).items()}
         return max(places, key=places.__getitem__, default="")
 
+    def names(self, method: str) -> set[str]:
+        """That `method` was asked for, wherever."""
+        with self._lock:
+            return set().union(*self._names.get(method, {}).values())
+
     def forks(self, o: object) -> int:
         """How often this process was forked while this object was there."""
         birth = self._births.get(id(o))

@@ -40,8 +40,6 @@ def run_doctor(options: argparse.Namespace) -> int:
     from spanheap.doctor.births import Births
     from spanheap.doctor.examination import examine
 
-    births = Births()
-    births.install()
     try:
         code, module = load(target)
     except TargetError as error:
@@ -50,6 +48,8 @@ def run_doctor(options: argparse.Namespace) -> int:
     except SyntaxError as error:
         sys.excepthook(SyntaxError, error.with_traceback(None), None)
         return USAGE
+    births = Births()
+    births.install()
     outcome = run(code, module)
     examination = examine(births=births, thorough=True)
     print("\n" + report.text(examination, outcome), file=sys.stderr)

@@ -20,6 +20,8 @@ _INSTRUMENT_KINDS = (
     "observable_counter", "observable_up_down_counter", "observable_gauge",
 )
 _OWN = "spanheap"
+_ONE_TRACER = ("tracer = trace.get_tracer(__name__), once a module; what differs from request to request is an attribute of "
+               "spans.")
 
 
 def _examples(names: Iterable[object]) -> str:
@@ -57,8 +59,17 @@ def tracers(setup: Setup) -> Iterator[Finding]:
             f"A provider keeps each for good (with older SDKs, whoever asked for it does): {size(held)} so far, and "
             f"more with every new name.",
             held,
-            "tracer = trace.get_tracer(__name__), once a module; what differs from request to request is an attribute of "
-            "spans.",
+            _ONE_TRACER,
+        )
+    elif unknown and setup.births is not None and len(asked := setup.births.names("get_tracer")) > _SCOPES:
+        yield Finding(
+            "tracer-names",
+            f"Tracers of {len(asked):,} names were asked for: {_examples(asked)}.",
+            setup.asked("get_tracer"),
+            "This SDK gives each of them to whoever asked for it, for as long as that one, or a span of it, is there; newer ones "
+            "keep each for good.",
+            None,
+            _ONE_TRACER,
         )
     elif unknown and not setup.thorough:
         raise CannotTell("how many Tracers there are (this SDK's provider does not keep them)")

@@ -13,6 +13,7 @@ from spanheap.retention import holders
 from spanheap.spans import exporting, sdk
 
 MIN_SPANS = 64        # ended and kept by one holder: fewer are those of requests that have just ended
+_EXPORTING = "OtelBatch"   # threads of batching processors: they have a batch in hand, which is in no queue any more
 _BUDGET_MS = 2000     # of the walk: who starts a doctor wants it complete
 
 
@@ -26,7 +27,8 @@ def span_cache(setup: Setup) -> Iterator[Finding]:
     search = holders.search(spans, 10, _BUDGET_MS)
     each = mean_bytes(spans)
     for holder in search.holders:
-        if round(holder.objects) >= MIN_SPANS:
+        exported_now = any(step.thread.startswith(_EXPORTING) for step in holder.path)
+        if round(holder.objects) >= MIN_SPANS and not exported_now:
             held = round(holder.objects) * each
             name = str(getattr(spans[-1], sdk.SPAN_FIELDS[2], ""))
             yield Finding(
