@@ -66,8 +66,8 @@ def tracers(setup: Setup) -> Iterator[Finding]:
             "tracer-names",
             f"Tracers of {len(asked):,} names were asked for: {_examples(asked)}.",
             setup.asked("get_tracer"),
-            "This SDK gives each of them to whoever asked for it, for as long as that one, or a span of it, is there; newer ones "
-            "keep each for good.",
+            "This SDK gives each of them to whoever asked for it, for as long as that one, or a span of it, is there; newer "
+            "ones keep each for good.",
             None,
             _ONE_TRACER,
         )
