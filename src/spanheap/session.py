@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from opentelemetry.trace import TracerProvider
 
     from spanheap.audit.audit import Audit
+    from spanheap.otlp.exporter import ProfilesExporter
     from spanheap.recorder.predecessor import PredecessorDeath
     from spanheap.recorder.writer import FlightRecorder
     from spanheap.retention.holders import Holder
@@ -79,6 +80,7 @@ class Session:
             options.span_capacity, options.span_ttl, None if self._recorder is None else self._recorder.memory)
         self._leaks = LeakWatch(options.detect, self.spans, options.pause_budget_ms) if options.detect is not None else None
         self._dumps = Automatic(options.dumps) if options.dumps is not None else None
+        self._profiles: ProfilesExporter | None = None   # sets itself when it is started
         self._start_check = StartCheck(options.tracer_provider, options.meter_provider, options.logger_provider)
 
     # ------------------------------------------------------------ life
@@ -108,6 +110,10 @@ class Session:
             self._open_recorder()
             if self._dumps is not None:
                 self._dumps.start()
+            if o.profiles_endpoint is not None:
+                from spanheap.otlp.exporter import ProfilesExporter  # with it come protobuf's messages
+
+                ProfilesExporter(self, endpoint=o.profiles_endpoint or None, interval=o.profiles_interval).start()
             self._ensure_ticking()
         except BaseException:
             self.shutdown()   # nothing may stay on that nobody can stop
@@ -145,6 +151,8 @@ class Session:
                 return
             if self._ticker is not None:
                 self._ticker.stop()
+            if self._profiles is not None:
+                self._profiles.stop()
             if self._dumps is not None:
                 self._dumps.close(self, time.time() if self._ticker is not None else self._now)
             if self._recorder is not None:
@@ -196,6 +204,8 @@ class Session:
         self._ticks += 1
         self._longest_tick_s = max(self._longest_tick_s, time.perf_counter() - start)
         self._start_check.tick(now)   # once
+        if self._profiles is not None:
+            self._profiles.ensure_running()   # in the child of a fork its thread is gone
         if self._dumps is not None:   # last: a dump is written by this thread and takes as long as the disk does
             self._dumps.tick(self, now)
 
@@ -310,6 +320,8 @@ class Session:
             dumps_saved=self._dumps.outcome("saved") if self._dumps else 0,
             dump_errors=self._dumps.errors if self._dumps else 0,
             dumps_by_reason=self._dumps.by_reason() if self._dumps else {},
+            profiles_exported=self._profiles.counts().exported if self._profiles else 0,
+            profiles_lost=self._profiles.counts().lost if self._profiles else 0,
             **self.spans._counters(),
         )
 
@@ -346,6 +358,8 @@ def start(
     pause_budget_ms: float = 50,
     label_metrics: Sequence[str] = (),
     propagate_to_threads: bool = False,
+    profiles_endpoint: str | None = None,
+    profiles_interval: float = 60.0,
 ) -> Session:
     """Start profiling this process; the session runs until its `shutdown()`, or the end of the process.
 
@@ -369,6 +383,8 @@ def start(
     propagate_to_threads: while the session runs, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start`
         carry the current span and labels along; without it, what other threads make has no span unless the application
         hands its context on, as `asyncio.to_thread` does.
+    profiles_endpoint: a receiver of OTLP profiles over HTTP, such as "http://collector:4318"; "": as OTEL_EXPORTER_OTLP_*
+        say. profiles_interval: seconds from one export to the next. Needs `spanheap[otlp]`; more in spanheap.otlp.
 
     Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
     """
@@ -378,6 +394,7 @@ def start(
         span_capacity=span_capacity, span_ttl=span_ttl, tracer_provider=tracer_provider, meter_provider=meter_provider,
         logger_provider=logger_provider, tick=tick, detect=detect, dumps=dumps, recorder=recorder,
         pause_budget_ms=pause_budget_ms, label_metrics=label_metrics, propagate_to_threads=propagate_to_threads,
+        profiles_endpoint=profiles_endpoint, profiles_interval=profiles_interval,
     ).checked()
     with _lock:
         if _current is not None:

@@ -102,6 +102,10 @@ class Stats:
     """What went wrong in between; the log has the first."""
     dumps_by_reason: dict[str, int]
     """Of all these: `written.` and `saved.` with the trigger, `refused.` with the reason, `failed.` with where."""
+    profiles_exported: int
+    """Snapshots that a receiver of OTLP profiles has taken."""
+    profiles_lost: int
+    """Those that none has: `ProfilesExporter.counts()` says why."""
 
     @classmethod
     def of(cls, counters: dict[str, Any], **rest: Any) -> Stats:
