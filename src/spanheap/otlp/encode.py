@@ -20,7 +20,8 @@ OTHER = "<other>"
 _FRAME_TYPE = ("profile.frame.type", "cpython")
 _MAX_STRING = 1024   # of names, files and labels: they are the service's
 
-_Key = tuple[tuple[Frame, ...], str, str, str, bool, str, str, tuple[tuple[str, str], ...]]
+_Stack = tuple[Frame, ...]
+_Key = tuple[_Stack, str, str, str, bool, str, str, tuple[tuple[str, str], ...]]
 
 
 class Encoded(NamedTuple):
@@ -69,15 +70,24 @@ def encode(
 
 def _grouped(rows: Iterable[Row]) -> list[_Group]:
     """Samples of one stack, span, thread and set of labels are one: so the protocol wants it."""
-    sums: dict[_Key, list[float]] = {}
+    sums: dict[Any, list[float]] = {}
+    # Hashing a stack costs more than all else here. Rows share the tuple, and keep it: an id is not used twice.
+    numbers: dict[int, int] = {}
+    by_content: dict[_Stack, int] = {}
+    stacks: list[_Stack] = []
     for row in rows:
+        number = numbers.get(id(row.stack))
+        if number is None:
+            number = numbers[id(row.stack)] = by_content.setdefault(row.stack, len(stacks))
+            if number == len(stacks):
+                stacks.append(row.stack)
         # A trace that was sampled out is in no backend: no link leads to it.
         trace_id, span_id = (row.trace_id, row.span_id) if row.sampled else ("", "")
-        key = (row.stack, row.span_name, row.root_span_name, row.thread, row.sampled, trace_id, span_id, row.labels)
+        key = (number, row.span_name, row.root_span_name, row.thread, row.sampled, trace_id, span_id, row.labels)
         group = sums.setdefault(key, [0.0] * len(TYPES))
         for i, (_, _, value) in enumerate(TYPES):
             group[i] += value(row)
-    return [_Group(key, (v[0], v[1], v[2], v[3])) for key, v in sums.items()]
+    return [_Group((stacks[key[0]], *key[1:]), (v[0], v[1], v[2], v[3])) for key, v in sums.items()]
 
 
 def _largest(groups: list[_Group], room: int) -> list[_Group]:
@@ -111,7 +121,7 @@ class _Request:
         scope = of_resource.scope_profiles.add(schema_url=SCHEMA_URL)
         scope.scope.name, scope.scope.version = "spanheap", __version__
         identities = [self._identity(group.key) for group in groups]
-        now, ran = round(snapshot.time * 1e9), max(round(seconds * 1e9), 0)
+        now, ran = round(snapshot.time * 1e6) * 1000, max(round(seconds * 1e9), 0)
         for i, (name, unit, _) in enumerate(TYPES):
             profile = scope.profiles.add(
                 time_unix_nano=max(now - ran, 0), duration_nano=ran, period=round(snapshot.sample_interval),
@@ -175,10 +185,10 @@ class _Request:
         return found if found is not None else self._entry(
             key, "link_table", trace_id=bytes.fromhex(trace_id), span_id=bytes.fromhex(span_id))
 
-    def _stack(self, stack: tuple[Frame, ...]) -> int:
+    def _stack(self, stack: _Stack) -> int:
         if not stack:
             return 0
-        key = ("stack", stack)
+        key = ("stack", id(stack))   # the groups share and keep them
         found = self._indices.get(key)
         return found if found is not None else self._entry(
             key, "stack_table", location_indices=[self._location(frame) for frame in stack])

@@ -43,8 +43,8 @@ class ProfilesExporter:
 
     def __init__(
         self, session: Session, *, endpoint: str | None = None, interval: float = 60.0,
-        headers: Mapping[str, str] | None = None, timeout: float | None = None, compression: str | None = None, certificate: str | None = None,
-        max_samples: int = 10_000, max_bytes: int = 8 << 20,
+        headers: Mapping[str, str] | None = None, timeout: float | None = None, compression: str | None = None,
+        certificate: str | None = None, max_samples: int = 10_000, max_bytes: int = 8 << 20,
     ) -> None:
         """endpoint: `http://collector:4318`, to which `/v1development/profiles` is added unless it ends so; by default
         OTEL_EXPORTER_OTLP_PROFILES_ENDPOINT or OTEL_EXPORTER_OTLP_ENDPOINT, as with headers, timeout (seconds for an export,
