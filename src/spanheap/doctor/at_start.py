@@ -6,6 +6,8 @@ import logging
 import sys
 from typing import Any
 
+from spanheap import _core
+
 logger = logging.getLogger("spanheap.doctor")   # of its own, so that it can be switched off on its own
 
 _AFTER_S = 10.0   # of the session: providers, instruments and processors are made by then
@@ -34,14 +36,18 @@ class StartCheck:
         if not any(name in sys.modules for name in ("opentelemetry.sdk.trace", "opentelemetry.sdk.metrics")):
             return
         try:
-            from spanheap.doctor.examination import examine  # only where there is something to examine
-
-            found = [f for f in examine(*self._providers).findings if f.check not in _LEFT_OUT]
-            if found:
-                logger.warning("spanheap: %s", told(found))
+            with _core.Muted():   # the import, too: it is none of the service's
+                self._look()
         except Exception:
             logger.debug("spanheap: the OpenTelemetry set-up could not be examined", exc_info=True)
         self._providers = ()
+
+    def _look(self) -> None:
+        from spanheap.doctor.examination import examine  # only where there is something to examine
+
+        found = [f for f in examine(*self._providers).findings if f.check not in _LEFT_OUT]
+        if found:
+            logger.warning("spanheap: %s", told(found))
 
 
 def told(findings: list[Any]) -> str:

@@ -8,6 +8,7 @@ rounded so that they add up to the rounded total of the snapshot: the error of a
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from spanheap.version import __version__
 
 OTHER = "<other>"
 _FRAME_TYPE = ("profile.frame.type", "cpython")
+_TURN = 64   # samples, some 0.5 ms, after which other threads get theirs: else they wait for the interpreter's 5 ms
 _MAX_STRING = 1024   # of names, files and labels: they are the service's
 
 _Stack = tuple[Frame, ...]
@@ -75,7 +77,9 @@ def _grouped(rows: Iterable[Row]) -> list[_Group]:
     numbers: dict[int, int] = {}
     by_content: dict[_Stack, int] = {}
     stacks: list[_Stack] = []
-    for row in rows:
+    for n, row in enumerate(rows):
+        if n % _TURN == 0:
+            time.sleep(0)
         number = numbers.get(id(row.stack))
         if number is None:
             number = numbers[id(row.stack)] = by_content.setdefault(row.stack, len(stacks))
@@ -111,7 +115,9 @@ class _Request:
             getattr(self._dictionary, table).add()
         self._dictionary.string_table.append("")
         self._strings = {"": 0}
-        self._indices: dict[Any, int] = {}   # of functions, locations, stacks, links and attributes, by their content
+        self._indices: dict[Any, int] = {}   # of functions, stacks, links and attributes, by their content
+        self._locations: dict[Frame, int] = {}
+        self._attributes: dict[tuple[str, str, str, bool, tuple[tuple[str, str], ...]], tuple[int, ...]] = {}
 
     def of(self, groups: Sequence[_Group], snapshot: HeapSnapshot, resource: Mapping[str, Any], seconds: float) -> Any:
         of_resource = self._request.resource_profiles.add(schema_url=SCHEMA_URL)
@@ -120,7 +126,11 @@ class _Request:
             self._set(attribute.value, value)
         scope = of_resource.scope_profiles.add(schema_url=SCHEMA_URL)
         scope.scope.name, scope.scope.version = "spanheap", __version__
-        identities = [self._identity(group.key) for group in groups]
+        identities = []
+        for n, group in enumerate(groups):
+            identities.append(self._identity(group.key))
+            if n % _TURN == 0:
+                time.sleep(0)
         now, ran = round(snapshot.time * 1e6) * 1000, max(round(seconds * 1e9), 0)
         for i, (name, unit, _) in enumerate(TYPES):
             profile = scope.profiles.add(
@@ -130,9 +140,11 @@ class _Request:
             profile.period_type.type_strindex = self._string("space")
             profile.period_type.unit_strindex = self._string("bytes")
             exact, given = 0.0, 0
-            for (stack, link, attributes), group in zip(identities, groups, strict=True):
+            for n, ((stack, link, attributes), group) in enumerate(zip(identities, groups, strict=True)):
                 exact += group.values[i]
                 value = round(exact) - given
+                if n % _TURN == 0:
+                    time.sleep(0)
                 if value:
                     given += value
                     profile.samples.add(stack_index=stack, link_index=link, attribute_indices=attributes, values=(value,))
@@ -140,12 +152,21 @@ class _Request:
 
     def _identity(self, key: _Key) -> tuple[int, int, tuple[int, ...]]:
         stack, span_name, root_name, thread, sampled, trace_id, span_id, labels = key
+        told = (span_name, root_name, thread, sampled, labels)
+        attributes = self._attributes.get(told)
+        if attributes is None:   # they are few: most samples differ in stack and span
+            attributes = self._attributes[told] = self._all_attributes(*told)
+        return self._stack(stack), self._link(trace_id, span_id), attributes
+
+    def _all_attributes(
+        self, span_name: str, root_name: str, thread: str, sampled: bool, labels: tuple[tuple[str, str], ...]
+    ) -> tuple[int, ...]:
         told = [("spanheap.span.name", span_name), ("spanheap.root_span.name", root_name), ("thread.name", thread),
                 *((f"spanheap.label.{name}", value) for name, value in labels)]
         attributes = [self._attribute(name, value) for name, value in told if value]
         if not sampled:
             attributes.append(self._attribute("spanheap.trace.sampled", False))
-        return self._stack(stack), self._link(trace_id, span_id), tuple(attributes)
+        return tuple(attributes)
 
     # ------------------------------------------------------------ the dictionary
 
@@ -194,8 +215,7 @@ class _Request:
             key, "stack_table", location_indices=[self._location(frame) for frame in stack])
 
     def _location(self, frame: Frame) -> int:
-        key = ("location", frame)
-        found = self._indices.get(key)
+        found = self._locations.get(frame)
         if found is not None:
             return found
         function_key = ("function", frame.function, frame.filename)
@@ -205,7 +225,9 @@ class _Request:
                 function_key, "function_table",
                 name_strindex=self._string(frame.function), filename_strindex=self._string(frame.filename))
         line = self._m.profiles.Line(function_index=function, line=frame.line)
-        return self._entry(key, "location_table", lines=(line,), attribute_indices=(self._attribute(*_FRAME_TYPE),))
+        self._locations[frame] = self._entry(
+            ("location", frame), "location_table", lines=(line,), attribute_indices=(self._attribute(*_FRAME_TYPE),))
+        return self._locations[frame]
 
     def _set(self, any_value: Any, value: Any) -> None:
         if isinstance(value, bool):
