@@ -8,8 +8,6 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
-from opentelemetry.proto.collector.profiles.v1development import profiles_service_pb2
-
 
 class Sample(NamedTuple):
     """One, with all that its indices refer to."""
@@ -45,6 +43,8 @@ def _value(any_value: Any) -> Any:
 
 def decode(path: str, headers: dict[str, str], body: bytes) -> Profiles:
     """The request in this body. Fails where an index leads nowhere."""
+    from opentelemetry.proto.collector.profiles.v1development import profiles_service_pb2  # not installed everywhere
+
     if headers.get("content-encoding") == "gzip":
         body = gzip.decompress(body)
     request = profiles_service_pb2.ExportProfilesServiceRequest.FromString(body)

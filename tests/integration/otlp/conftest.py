@@ -6,10 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
-pytest.importorskip("opentelemetry.proto.profiles.v1development.profiles_pb2",
-                    reason="needs opentelemetry-proto: pip install 'spanheap[otlp]'")
-
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource

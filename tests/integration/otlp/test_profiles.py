@@ -19,6 +19,8 @@ from spanheap.snapshot import Frame, HeapSnapshot, Row
 from ._receiver import Profiles, Receiver, decode
 from .conftest import RESOURCE, Service
 
+pytest.importorskip("opentelemetry.proto.profiles.v1development.profiles_pb2",
+                    reason="needs opentelemetry-proto: pip install 'spanheap[otlp]'")
 pytestmark = pytest.mark.once(reason="messages and sockets; what is in a snapshot is tested with the snapshot")
 Receivers = Callable[..., Receiver]
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.profiles.v1development import profiles_service_pb2
 
 import spanheap
 from spanheap.otlp import ProfilesExporter, ProfilesUnavailable
@@ -24,6 +23,8 @@ from spanheap.otlp.settings import settings
 from ._receiver import Receiver
 from .conftest import Service
 
+SERVICE = "opentelemetry.proto.collector.profiles.v1development.profiles_service_pb2"
+profiles_service_pb2 = pytest.importorskip(SERVICE, reason="needs opentelemetry-proto: pip install 'spanheap[otlp]'")
 pytestmark = pytest.mark.once(reason="sockets and threads; the CPython makes no difference")
 Receivers = Callable[..., Receiver]
 
