@@ -21,6 +21,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import spanheap
 from spanheap import memory_limit
 from spanheap.doctor.at_start import StartCheck
+from spanheap.doctor.births import Births
 from spanheap.doctor.examination import CHECKS, Examination, examine
 
 pytestmark = pytest.mark.once(reason="reads objects of the SDK; the CPython makes no difference")
@@ -147,10 +148,11 @@ def test_what_is_wanted_off_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_what_spanheap_makes_itself_is_not_counted(traces: TracerProvider) -> None:
-    """Its processor is none of the application's, nor are its instruments."""
+    """Its instruments are none of the application's; its processor is one that spans are made for."""
     bare, meters = TracerProvider(span_limits=LIMITS), MeterProvider()
+    assert checks(examine(bare)) == ["no-processor"]
     with spanheap.profile(tick=None, tracer_provider=bare, meter_provider=meters):
-        assert checks(examine(bare)) == ["no-processor"]
+        assert checks(examine(bare)) == []
         [finding] = [f for f in examine(meters).findings if f.check == "no-reader"]
         assert "its 0 instruments" in finding.what
 
@@ -205,6 +207,16 @@ def test_check_that_fails_is_told(traces: TracerProvider, monkeypatch: pytest.Mo
     found = examine(traces)
     assert found.unknown["attribute-length"] == "RuntimeError: no max_span_attribute_length for you"
     assert {check for check, _ in CHECKS} > set(found.unknown)
+
+
+def test_line_of_the_application_goes_before_that_of_a_library() -> None:
+    """A library that makes providers for its users is not where the mistake is; the object that is gone has no place."""
+    library: dict[str, Any] = {}
+    source = "def set_up(births, provider):\n    births.note(provider, 'TracerProvider')\n"
+    exec(compile(source, "/usr/lib/python3/dist-packages/starter/__init__.py", "exec"), library)
+    births, provider = Births(), TracerProvider(shutdown_on_exit=False)
+    library["set_up"](births, provider)
+    assert births.where(provider).startswith(f"made at {__file__}:") and births.where(TracerProvider()) == ""
 
 
 # ---------------------------------------------------------------- the word at the start

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import ssl
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
 
 
@@ -81,8 +83,10 @@ def decode(path: str, headers: dict[str, str], body: bytes) -> Profiles:
 class Receiver:
     """Listens on a free port until it is closed."""
 
-    def __init__(self, answer: Callable[[int], tuple[int, dict[str, str], bytes]] | None = None) -> None:
-        """answer: of the n-th request (from 0): status, headers and body."""
+    def __init__(
+        self, answer: Callable[[int], tuple[int, dict[str, str], bytes]] | None = None, certificate: Path | None = None
+    ) -> None:
+        """answer: of the n-th request (from 0): status, headers and body. certificate: with its key, for HTTPS."""
         self.received: list[Profiles] = []
         self.requests = 0
         self.arrived = threading.Condition()
@@ -113,6 +117,12 @@ class Receiver:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self._server.handle_error = lambda *arguments: None   # type: ignore[method-assign]
+            self.url = self.url.replace("http:", "https:")
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
 

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -145,6 +146,28 @@ def test_shutdown_does_not_wait_for_a_receiver(service: Service, hanging: str) -
     thread = exporter._thread
     service.session.shutdown()
     assert thread is not None and not thread.is_alive() and exporter.counts().lost == 0
+
+
+@pytest.mark.needs("openssl", "openssl")
+@pytest.mark.usefixtures("quick")
+def test_https_is_spoken_to_whom_the_certificate_is_of(
+    service: Service, receivers: Receivers, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With `certificate` as the authority; without it the receiver is not trusted, and gets nothing."""
+    both = tmp_path / "both.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+         "-subj", "/CN=receiver", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", both, "-out", tmp_path / "cert.pem"],
+        check=True, capture_output=True, timeout=60)
+    both.write_text(both.read_text() + (tmp_path / "cert.pem").read_text())
+    receiver = receivers(None, both)
+    trusting = ProfilesExporter(service.session, endpoint=receiver.url, certificate=str(tmp_path / "cert.pem"))
+    assert trusting.export() and receiver.wait(1)[0].total("inuse_space") > 300_000
+    distrusting = ProfilesExporter(service.session, endpoint=receiver.url, timeout=0.2)
+    assert not distrusting.export() and receiver.requests == 1
+    assert "CERTIFICATE_VERIFY_FAILED" in caplog.text
+    with pytest.raises(OSError, match="No such file"):
+        ProfilesExporter(service.session, endpoint=receiver.url, certificate="/no/such.pem")
 
 
 def test_partial_success_is_counted(service: Service, receivers: Receivers, caplog: pytest.LogCaptureFixture) -> None:
