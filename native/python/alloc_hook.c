@@ -95,7 +95,7 @@ static void record_in_hook(PyThreadState *tstate, const void *address, size_t si
     if (timed) hook.sampling_ns += (uint64_t)(sh_clock_ns(CLOCK_MONOTONIC) - start_ns) * TIMED_EVERY;
 }
 
-void sh_hook_settle_with_gil(uint32_t span) {
+SH_HOT void sh_hook_settle_with_gil(uint32_t span) {
     if (SH_LIKELY(self.pending_count == 0)) return;
     const void *frame = sh_frames_find_marked_in_hook(PyThreadState_Get(), START_SPAN_DEPTH);
     for (uint32_t i = 0; frame && i < self.pending_count; i++)

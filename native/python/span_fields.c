@@ -1,5 +1,7 @@
 #include "span_fields.h"
 
+#include "spanheap/platform.h"
+
 #if PY_VERSION_HEX >= 0x030B0000
 
 #include "internal/pycore_dict.h"
@@ -30,7 +32,7 @@ static int place_of(const PyDictKeysObject *keys, PyObject *name) {
 }
 
 /* Not inline: once a class, or when classes take turns. */
-static bool __attribute__((noinline)) learn(sh_field_map *map, PyTypeObject *type, PyObject *const *names, int count) {
+static SH_COLD bool learn(sh_field_map *map, PyTypeObject *type, PyObject *const *names, int count) {
     const PyDictKeysObject *keys = (type->tp_flags & Py_TPFLAGS_HEAPTYPE) ? ((PyHeapTypeObject *)type)->ht_cached_keys : NULL;
     map->version = 0;
     if (type->tp_getattro != PyObject_GenericGetAttr || !keys || !DK_IS_UNICODE(keys) || count > SH_MAX_FIELDS) return false;
@@ -46,7 +48,7 @@ static bool __attribute__((noinline)) learn(sh_field_map *map, PyTypeObject *typ
     return map->version != 0;
 }
 
-bool sh_fields_read_with_gil(sh_field_map *map, PyObject *object, PyObject *const *names, int count, PyObject **values) {
+SH_HOT bool sh_fields_read_with_gil(sh_field_map *map, PyObject *object, PyObject *const *names, int count, PyObject **values) {
     PyTypeObject *type = Py_TYPE(object);
     PyObject *const *from = values_of(object);
     if (!from) return false;

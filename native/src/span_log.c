@@ -47,7 +47,7 @@ static sh_span_name_row *row_of(sh_span_log_counts *counts, uint32_t name, bool 
     return &counts->rows[i];
 }
 
-void sh_span_log_publish(sh_span_log *log, const sh_span_record *record, int64_t now_ns) {
+SH_HOT void sh_span_log_publish(sh_span_log *log, const sh_span_record *record, int64_t now_ns) {
     if (SH_UNLIKELY(!log->ring.slots)) return;
     sh_span_name_row *row = row_of(log->counts, record->name, record->flags & SH_SPAN_FLAG_ROOT);
     row->ended++;

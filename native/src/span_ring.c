@@ -203,7 +203,7 @@ static bool publish_or_drop(sh_span_ring *ring, uint32_t number, const sh_span_r
     return false;
 }
 
-bool sh_span_ring_publish(sh_span_ring *ring, uint32_t stripe, const sh_span_record *record, int64_t now_ns) {
+SH_HOT bool sh_span_ring_publish(sh_span_ring *ring, uint32_t stripe, const sh_span_record *record, int64_t now_ns) {
     uint32_t now_ms = clock_ms(ring, now_ns);
     return ring->options.policy == SH_RING_OVERWRITE ? publish_overwriting(ring, stripe, record, now_ms)
                                                      : publish_or_drop(ring, stripe, record, now_ms);

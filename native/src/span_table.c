@@ -85,7 +85,7 @@ static uint32_t found(const sh_span_table *t, key_kind kind, uint64_t key) {
     return (kind == BY_ADDRESS ? &t->by_address : &t->by_id)->entries[find(t, kind, key)].slot;
 }
 
-static void unindex(sh_span_table *t, key_kind kind, uint32_t slot) {
+static SH_HOT void unindex(sh_span_table *t, key_kind kind, uint32_t slot) {
     sh_span_index *index = index_of(t, kind);
     uint32_t hash = hash_of(key_of(&t->spans[slot], kind));
     size_t mask = index_size(index) - 1, hole = home_of(index, hash);
@@ -105,7 +105,7 @@ static void unindex(sh_span_table *t, key_kind kind, uint32_t slot) {
 }
 
 /* Twice the size. Nothing is allocated: this may be inside a hook. */
-static void grow_index(sh_span_index *index) {
+static SH_COLD void grow_index(sh_span_index *index) {
     size_t old_size = index_size(index);
     sh_span_entry *old = index->entries + 2 * old_size;
     memcpy(old, index->entries, old_size * sizeof *old);
@@ -122,7 +122,7 @@ static void grow_index(sh_span_index *index) {
 }
 
 /* Enters the slot under its key. The span that had the key keeps its slot but can no longer be found by it. */
-static uint32_t reindex(sh_span_table *t, key_kind kind, uint32_t slot) {
+static SH_HOT uint32_t reindex(sh_span_table *t, key_kind kind, uint32_t slot) {
     sh_span_index *index = index_of(t, kind);
     if (SH_UNLIKELY(index->count * (size_t)2 >= index_size(index)) && index->bits < index->max_bits) grow_index(index);
     uint64_t key = key_of(&t->spans[slot], kind);
@@ -135,7 +135,7 @@ static uint32_t reindex(sh_span_table *t, key_kind kind, uint32_t slot) {
 
 /* ------------------------------------------------------------------ life of a slot */
 
-void sh_span_table_release(sh_span_table *t, uint32_t slot) {
+SH_HOT void sh_span_table_release(sh_span_table *t, uint32_t slot) {
     for (;;) {
         sh_span *s = &t->spans[slot];
         if (slot < SH_SPAN_FIRST || --s->refs) return;
@@ -147,9 +147,9 @@ void sh_span_table_release(sh_span_table *t, uint32_t slot) {
     }
 }
 
-static uint32_t enter(const sh_span_table *t, const sh_span *s, uint64_t parent_id) {
+static SH_COLD uint32_t enter(const sh_span_table *t, const sh_span *s) {
     const sh_active_span span = {
-        .trace_high = s->trace_high, .trace_low = s->trace_low, .span_id = s->span_id, .parent_id = parent_id, .start_ns = s->start_ns,
+        .trace_high = s->trace_high, .trace_low = s->trace_low, .span_id = s->span_id, .parent_id = s->parent_id, .start_ns = s->start_ns,
         .name = s->name, .root_name = t->spans[s->root].name, .flags = s->sampled ? SH_ACTIVE_SAMPLED : 0,
     };
     return sh_active_slots_enter(t->slots, &span);
@@ -172,7 +172,7 @@ static void leave_active(sh_span_table *t, uint32_t slot) {
     t->active--;
 }
 
-static void deactivate(sh_span_table *t, uint32_t slot) {
+static SH_COLD void deactivate(sh_span_table *t, uint32_t slot) {
     leave(t, &t->spans[slot]);
     unindex(t, BY_ADDRESS, slot);
     unindex(t, BY_ID, slot);
@@ -209,39 +209,40 @@ static uint32_t take_slot(sh_span_table *t) {
     return slot;   /* SH_SPAN_NONE: the table is full */
 }
 
-uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id) {
+SH_HOT uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id) {
     return span_id ? found(t, BY_ID, span_id) : SH_SPAN_NONE;
 }
 
-uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
+/* Freed without end(), and its address was given to another; or a second start of its id, so that it can never be ended by it. */
+static SH_COLD void end_replaced(sh_span_table *t, uint32_t slot) {
+    if (!t->spans[slot].active) return;
+    t->replaced++;
+    deactivate(t, slot);
+}
+
+SH_HOT uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
     prefetch_entry(t, start->span_id);
     if (t->max_recent)   /* what the next end takes out of the index */
         prefetch_entry(t, t->spans[t->recent[t->retired % t->max_recent]].span_id);
-    uint32_t dead = found(t, BY_ADDRESS, (uint64_t)(uintptr_t)start->object >> 4);
-    if (dead && t->spans[dead].active) {   /* freed without end(): its address has been given to another */
-        t->replaced++;
-        deactivate(t, dead);
-    }
+    if (SH_UNLIKELY(t->active >= t->max_active)) end_replaced(t, found(t, BY_ADDRESS, (uint64_t)(uintptr_t)start->object >> 4));
     uint32_t slot = t->active < t->max_active ? take_slot(t) : SH_SPAN_NONE;
-    if (!slot) {
+    if (SH_UNLIKELY(!slot)) {
         t->untracked++;
         return SH_SPAN_UNTRACKED;
     }
-    uint32_t parent = sh_span_table_known(t, start->parent_span_id), root = parent ? t->spans[parent].root : slot;
+    uint32_t parent = start->parent_is_remote ? SH_SPAN_NONE : sh_span_table_known(t, start->parent_span_id);
+    uint32_t root = parent ? t->spans[parent].root : slot;
     t->spans[slot] = (sh_span){
-        .trace_high = start->trace_high, .trace_low = start->trace_low, .span_id = start->span_id, .start_ns = start->start_ns,
-        .object = start->object, .type = start->type, .name = start->name, .root = root, .refs = 1, .active = true,
+        .trace_high = start->trace_high, .trace_low = start->trace_low, .span_id = start->span_id, .parent_id = start->parent_span_id,
+        .start_ns = start->start_ns,        .object = start->object, .type = start->type, .name = start->name, .root = root, .refs = 1, .active = true,
         .sampled = start->sampled, .serial = (uint32_t)++t->started,
     };
     if (root != slot) sh_span_table_retain(t, root);
-    if (SH_UNLIKELY(t->slots != NULL)) t->spans[slot].place = enter(t, &t->spans[slot], start->parent_span_id);
+    if (SH_UNLIKELY(t->slots != NULL)) t->spans[slot].place = enter(t, &t->spans[slot]);
     t->active++;
-    reindex(t, BY_ADDRESS, slot);
-    uint32_t same_id = reindex(t, BY_ID, slot);
-    if (same_id && t->spans[same_id].active) {   /* a second start of one id: the first can never be ended by id, so it ends */
-        t->replaced++;
-        deactivate(t, same_id);
-    }
+    uint32_t same_address = reindex(t, BY_ADDRESS, slot), same_id = reindex(t, BY_ID, slot);
+    if (SH_UNLIKELY(same_address)) end_replaced(t, same_address);   /* of another id, or it is that of the next line */
+    if (SH_UNLIKELY(same_id)) end_replaced(t, same_id);
     return slot;
 }
 
@@ -252,7 +253,7 @@ bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name) {
     return true;
 }
 
-void sh_span_table_end_slot(sh_span_table *t, uint32_t slot, uint32_t name) {
+SH_HOT void sh_span_table_end_slot(sh_span_table *t, uint32_t slot, uint32_t name) {
     t->spans[slot].name = name;
     t->ended++;
     retire(t, slot);
@@ -323,8 +324,8 @@ uint32_t sh_span_table_note(sh_span_table *t, const sh_span_facts *facts) {
 void sh_span_table_set_slots(sh_span_table *t, sh_active_slots *slots) {
     t->slots = slots;
     for (uint32_t slot = SH_SPAN_FIRST; slot < t->high; slot++)
-        if (t->spans[slot].active)   /* its parent is not known any more */
-            t->spans[slot].place = slots && sh_span_table_is_listed(t, &t->spans[slot]) ? enter(t, &t->spans[slot], 0) : 0;
+        if (t->spans[slot].active)
+            t->spans[slot].place = slots && sh_span_table_is_listed(t, &t->spans[slot]) ? enter(t, &t->spans[slot]) : 0;
 }
 
 void sh_span_table_clear(sh_span_table *t) {

@@ -21,13 +21,15 @@ from spanheap.detection.policy import LeakPolicy  # noqa: E402
 from spanheap.detection.verdict import LeakVerdict  # noqa: E402
 from spanheap.dumps.policy import DumpPolicy  # noqa: E402
 from spanheap.errors import CorruptFile, DumpError, SpanheapError, UnsupportedInterpreter  # noqa: E402
-from spanheap.session import Session, current, profile, start  # noqa: E402
+from spanheap.running import current  # noqa: E402
+from spanheap.session import Session  # noqa: E402
 from spanheap.snapshot import Frame, HeapSnapshot, Site, SpanUsage  # noqa: E402
 from spanheap.spans.counts import SpanCounts  # noqa: E402
 from spanheap.spans.labels import labels  # noqa: E402
 from spanheap.spans.record import SpanFlags, SpanRecord  # noqa: E402
 from spanheap.spans.retained import RetainedSpans, RetainedTotals, UnendedSpans  # noqa: E402
 from spanheap.spans.store import ActiveSpan, SpanNameCounts, SpanStore, TraceSpans  # noqa: E402
+from spanheap.starting import profile, start  # noqa: E402
 from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
 

@@ -60,7 +60,7 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
 def stop():
     settle_all_spans()   # what the hook kept alive is given back
     sh_hook_stop_with_gil()
-    forget_names()
+    sh_span_events_forget_names_with_gil()
     end_watch()
 
 
@@ -68,6 +68,7 @@ def set_wake_up(callback):
     """Call this once, when the next span starts or a hook meets one: how a forked child gets its tick thread when it has work."""
     global wake_up
     wake_up = callback
+    sh_span_events_go_the_long_way_with_gil(callback is not None)
     if callback is None:
         sh_context_when_met_with_gil(NULL)
     else:
@@ -77,6 +78,7 @@ def set_wake_up(callback):
 cdef int wake(void *unused) noexcept:
     global wake_up
     callback, wake_up = wake_up, None
+    sh_span_events_go_the_long_way_with_gil(False)
     sh_context_when_met_with_gil(NULL)
     if callback is not None:
         try:

@@ -14,8 +14,6 @@ cdef enum:
     RING_CAPACITY = 1 << 22      # 256 MiB
     RING_NAMES = 4096            # of a service's spans there are hundreds; more means ids in names
     RING_NAME_BYTES = 256 * 1024
-    CACHED_NAMES = 64            # direct-mapped: names are constants of the code, so the same objects come again
-    CACHED_NAME_LENGTH = 256     # a longer one would be kept alive
     MAX_FLAGS = 0xFFFF
     PAUSING_RECORDS = 16384      # copying so many takes 100 us, less than giving the GIL away and asking for it back may
 
@@ -56,8 +54,7 @@ cdef class SpanRing:
 
     cdef sh_span_ring ring
     cdef sh_string_table name_table
-    cdef PyObject *cached_names[CACHED_NAMES]
-    cdef uint32_t cached_numbers[CACHED_NAMES]
+    cdef sh_name_cache names_cached
     cdef readonly object clock
     cdef object __weakref__
 
@@ -85,12 +82,10 @@ cdef class SpanRing:
             rings_to_clear.add(self)
 
     def __dealloc__(self):
-        cdef int i
         sh_span_ring_fini(&self.ring)
         if self.name_table.capacity:
             sh_string_table_fini(&self.name_table)
-        for i in range(CACHED_NAMES):
-            Py_XDECREF(self.cached_names[i])
+        sh_name_cache_clear_with_gil(&self.names_cached)
 
     # ------------------------------------------------------------ writing
 
@@ -105,21 +100,9 @@ cdef class SpanRing:
         return in_range(time, MAX_NS, "what clock returns (nanoseconds)")
 
     cdef uint32_t number_of(self, name) except? <uint32_t>-1:
-        cdef size_t place
-        cdef uint32_t number
         if not isinstance(name, str):
             raise TypeError(f"name must be a str, not {name!r}")
-        place = (<size_t><void *>name >> 4) * <size_t>0x9E3779B97F4A7C15 >> 58   # 6 bits: CACHED_NAMES
-        if self.cached_names[place] == <PyObject *>name:
-            return self.cached_numbers[place]
-        number = sh_symbols_intern_with_gil(&self.name_table, name)
-        # Not "<other>": each time a name finds no place is counted.
-        if type(name) is str and len(<str>name) <= CACHED_NAME_LENGTH and number != SH_STRING_OTHER:
-            Py_INCREF(name)
-            Py_XDECREF(self.cached_names[place])
-            self.cached_names[place] = <PyObject *>name
-            self.cached_numbers[place] = number
-        return number
+        return sh_name_cache_number_with_gil(&self.names_cached, &self.name_table, name)
 
     def append(self, trace_id, span_id, parent_id=0, name="", start_ns=0, duration_ns=0, flags=0):
         """Add a record; start_ns=0 is now. False if it was dropped."""
@@ -139,7 +122,7 @@ cdef class SpanRing:
             flag_bits = in_range(flags, MAX_FLAGS, "flags")
         record.start_ns, record.duration_ns, record.flags = <int64_t>start, <int64_t>duration, <uint16_t>flag_bits
         record.name = self.number_of(name)
-        record.thread = <uint16_t>(SH_CURRENT_THREAD_STATE().id & 0xFFF)
+        record.thread = <uint16_t>(SH_CURRENT_THREAD_STATE().id & SH_RING_MAX_THREAD)
         if record.start_ns == 0 or self.ring.options.ttl_ns:   # the clock costs as much as all the rest
             now_ns = self.now()
             if record.start_ns == 0:

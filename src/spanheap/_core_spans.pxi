@@ -35,15 +35,8 @@ def mark_start_span(code):
     sh_frames_mark_with_gil(NULL if code is None else <void *>code)
 
 
-cdef enum:
-    START_FIELDS = 4   # context, parent, name, start
-    END_FIELDS = 6     # the same, end, status
-
-cdef tuple field_names = ()                      # keeps those alive
-cdef PyObject *span_fields[END_FIELDS]
+cdef tuple field_names = ()
 cdef str code_field = ""
-cdef PyObject *code_fields[1]
-cdef sh_field_map started_map, ended_map, status_map
 cdef object error_code = None
 
 
@@ -51,123 +44,20 @@ def bind_span_fields(context, parent, name, start, end, status, code):
     """Where a span keeps its context, its parent's context, its name, when it started and ended, and its status, and a status
     its code. Their properties take five times as long."""
     global field_names, code_field
-    field_names = tuple(_intern(field) for field in (context, parent, name, start, end, status, code))
-    code_field = field_names[END_FIELDS]
+    cdef PyObject *fields[SH_SPAN_FIELDS]
     cdef int i
-    for i in range(END_FIELDS):
-        span_fields[i] = <PyObject *>field_names[i]
-    code_fields[0] = <PyObject *>code_field
+    field_names = tuple(_intern(field) for field in (context, parent, name, start, end, status))
+    code_field = _intern(code)
+    for i in range(SH_SPAN_FIELDS):
+        fields[i] = <PyObject *>field_names[i]
+    sh_span_events_bind_with_gil(fields, code_field)
 
 
 def bind_error_code(code):
     """The status code of spans that failed."""
     global error_code
     error_code = code
-
-
-cdef int64_t time_of(value, int64_t otherwise) noexcept:
-    """A time of a span, which is int nanoseconds since 1970; an application may give anything."""
-    cdef uint64_t ns
-    return <int64_t>ns if sh_uint64_of_int(value, &ns) and 0 < ns <= MAX_NS else otherwise
-
-
-cdef int read_context(context, uint64_t *high, uint64_t *low, uint64_t *span_id, bint *sampled) except -1:
-    if not isinstance(context, tuple):
-        raise TypeError("a SpanContext is a tuple")
-    trace, span, flags = (<tuple>context)[0], (<tuple>context)[1], (<tuple>context)[3]
-    if not (sh_uint128_of_int(trace, high, low) and sh_uint64_of_int(span, span_id)):
-        sh_trace_id_halves(trace, high, low)   # raises, as do those who give such ids
-        span_id[0] = span
-    sampled[0] = <int>flags & 1
-    return 0
-
-
-cdef int read_parent(parent, uint64_t *span_id, bint *local) except -1:
-    """0 and not local: none."""
-    span_id[0], local[0] = 0, False
-    if parent is None:
-        return 0
-    if not isinstance(parent, tuple):
-        raise TypeError("a SpanContext is a tuple")
-    span = (<tuple>parent)[1]
-    if not sh_uint64_of_int(span, span_id):
-        span_id[0] = span
-    local[0] = not (<tuple>parent)[2]
-    return 0
-
-
-cdef int start_span(span, context, parent, name, start_time) except -1:
-    cdef sh_span_start start
-    if wake_up is not None:
-        wake(NULL)
-    cdef bint sampled, local
-    read_context(context, &start.trace_high, &start.trace_low, &start.span_id, &sampled)
-    read_parent(parent, &start.parent_span_id, &local)
-    if not local:
-        start.parent_span_id = 0
-    start.start_ns = time_of(start_time, 0)
-    if start.start_ns == 0:
-        start.start_ns = sh_clock_ns(CLOCK_REALTIME)
-    start.object = <void *>span
-    start.type = Py_TYPE(span)
-    start.sampled = sampled
-    start.name = number_of_name(name)
-    cdef uint32_t slot = sh_span_table_start(&the_profile.spans, &start)
-    sh_hook_settle_with_gil(slot)
-    if sh_watch_list_wants(&the_watch, start.span_id):
-        watch(span, &start, slot)
-    return 0
-
-
-cdef void publish(sh_span_log *log, sh_span_record *record, uint32_t slot, start_time, end_time):
-    if slot == SH_SPAN_NONE:
-        log.counts.unannounced += 1
-    cdef int64_t end_ns = time_of(end_time, 0)
-    if end_ns == 0:
-        end_ns = sh_clock_ns(CLOCK_REALTIME)
-    record.start_ns = time_of(start_time, record.start_ns if record.start_ns else end_ns)
-    record.duration_ns = end_ns - record.start_ns
-    sh_span_log_publish(log, record, log_now())
-
-
-cdef int end_span(ended, context, parent, name, start_time, end_time, bint failed) except -1:
-    cdef sh_span_record record
-    cdef sh_span_log *log = sh_the_hook.log
-    cdef sh_span *span
-    cdef uint32_t slot
-    cdef bint sampled, local
-    read_context(context, &record.trace_high, &record.trace_low, &record.span_id, &sampled)
-    read_parent(parent, &record.parent_id, &local)
-    record.flags = (SH_SPAN_FLAG_SAMPLED if sampled else 0) | (SH_SPAN_FLAG_ERROR if failed else 0)
-    record.name = number_of_name(name)
-    record.thread = <uint16_t>(SH_CURRENT_THREAD_STATE().id & 0xFFF)
-    record.start_ns = 0
-    slot = sh_span_table_known(&the_profile.spans, record.span_id)
-    if slot != SH_SPAN_NONE:
-        span = &the_profile.spans.spans[slot]
-        if not span.active:
-            if log != NULL:
-                log.counts.ended_twice += 1
-            return 0
-        record.start_ns = span.start_ns
-        record.flags |= SH_SPAN_FLAG_TRACKED
-        if span.root == slot:
-            record.flags |= SH_SPAN_FLAG_ROOT
-        sh_span_table_end_slot(&the_profile.spans, slot, record.name)
-    elif not local:
-        record.flags |= SH_SPAN_FLAG_ROOT
-    if log != NULL:
-        publish(log, &record, slot, start_time, end_time)
-    if sh_watch_list_find(&the_watch, record.span_id) != NULL:
-        watch_ended(ended, record.span_id, record.name)   # last: it may run anything
-    return 0
-
-
-cdef bint has_failed(status) except -1:
-    cdef PyObject *code
-    if sh_fields_read_with_gil(&status_map, status, code_fields, 1, &code):
-        return code == <PyObject *>error_code
-    return getattr(status, code_field) is error_code
+    sh_span_events_bind_error_code_with_gil(code)
 
 
 cdef class SpanProcessor:
@@ -179,52 +69,41 @@ cdef class SpanProcessor:
     cdef object __weakref__
 
     def on_start(self, span, parent_context=None):
-        cdef PyObject *fields[START_FIELDS]
-        if not sh_the_hook.enabled:
-            return
-        try:
-            if sh_fields_read_with_gil(&started_map, span, span_fields, START_FIELDS, fields):
-                # From here on they are kept: what is asked of them may run code that changes the span.
-                context, parent, name, start = (
-                    <object>fields[0], <object>fields[1], <object>fields[2], <object>fields[3])
-            else:
-                context, parent, name, start = [getattr(span, field) for field in field_names[:START_FIELDS]]
-            start_span(span, context, parent, name, start)
-        except AttributeError:
-            self.on_start_of_another_sdk(span)
-        except Exception:
-            self.errors += 1
+        if sh_the_hook.enabled and not sh_span_started_with_gil(span):
+            self.started_the_long_way(span)
 
     def _on_ending(self, span):
         pass
 
     def on_end(self, span):
-        cdef PyObject *fields[END_FIELDS]
-        if not sh_the_hook.enabled:
-            return
+        if sh_the_hook.enabled and not sh_span_ended_with_gil(span):
+            self.ended_the_long_way(span)
+
+    # What these ask of a span may run any code, so they keep what they were given.
+
+    cdef void started_the_long_way(self, span) noexcept:
+        if wake_up is not None:
+            wake(NULL)
         try:
-            if sh_fields_read_with_gil(&ended_map, span, span_fields, END_FIELDS, fields):
-                context, parent, name, start, end, status = (
-                    <object>fields[0], <object>fields[1], <object>fields[2], <object>fields[3], <object>fields[4],
-                    <object>fields[5])
-            else:
-                context, parent, name, start, end, status = [getattr(span, field) for field in field_names[:END_FIELDS]]
-            end_span(span, context, parent, name, start, end, has_failed(status))
-        except AttributeError:
-            self.on_end_of_another_sdk(span)
+            try:
+                context, parent, name, start = [getattr(span, field) for field in field_names[:SH_SPAN_FIELDS_AT_START]]
+            except AttributeError:   # another SDK's
+                context, parent, name, start = span.context, span.parent, span.name, getattr(span, "start_time", None)
+            self.errors += not sh_span_started_as_with_gil(span, context, parent, name, start)
         except Exception:
             self.errors += 1
 
-    cdef on_start_of_another_sdk(self, span):
+    cdef void ended_the_long_way(self, span) noexcept:
         try:
-            start_span(span, span.context, span.parent, span.name, getattr(span, "start_time", None))
-        except Exception:
-            self.errors += 1
-
-    cdef on_end_of_another_sdk(self, span):
-        try:
-            end_span(span, span.context, span.parent, span.name, getattr(span, "start_time", None), getattr(span, "end_time", None),
-                     error_code is not None and getattr(getattr(span, "status", None), "status_code", None) is error_code)
+            try:
+                context, parent, name, start, end, status = [getattr(span, field) for field in field_names]
+                code = getattr(status, code_field)
+            except AttributeError:
+                context, parent, name = span.context, span.parent, span.name
+                start, end = getattr(span, "start_time", None), getattr(span, "end_time", None)
+                code = getattr(getattr(span, "status", None), "status_code", None)
+            self.errors += not sh_span_ended_as_with_gil(
+                span, context, parent, name, start, end, error_code is not None and code is error_code)
         except Exception:
             self.errors += 1
 
@@ -248,32 +127,6 @@ def set_adopt(callback):
 
 cdef uint32_t intern(name):
     return sh_symbols_intern_with_gil(&the_profile.strings, name)
-
-
-cdef PyObject *cached_names[CACHED_NAMES]
-cdef uint32_t cached_numbers[CACHED_NAMES]
-
-
-cdef void forget_names() noexcept:
-    cdef int place
-    for place in range(CACHED_NAMES):
-        Py_XDECREF(cached_names[place])   # a str, whose end runs no code
-        cached_names[place] = NULL
-
-
-cdef uint32_t number_of_name(name):
-    """The same for names of spans, most of which are the same object each time."""
-    cdef size_t place = (<size_t><void *>name >> 4) * <size_t>0x9E3779B97F4A7C15 >> 58   # 6 bits: CACHED_NAMES
-    if cached_names[place] == <PyObject *>name:
-        return cached_numbers[place]
-    cdef uint32_t number = intern(name)
-    # As SpanRing does: "<other>" is counted each time, a long one would be kept alive.
-    if type(name) is str and len(<str>name) <= CACHED_NAME_LENGTH and number != SH_STRING_OTHER:
-        Py_INCREF(name)
-        Py_XDECREF(cached_names[place])
-        cached_names[place] = <PyObject *>name
-        cached_numbers[place] = number
-    return number
 
 
 cdef int ask(span, sh_span_facts *facts) except -1:

@@ -2,18 +2,11 @@
 
 cdef object current_log = None          # whose log sh_the_hook.log is
 cdef object logs_to_clear = _weakref.WeakSet()
-cdef int64_t the_time_is = 0            # for tests; 0: the clock's
 
 
 def set_span_time(int64_t now_ns):
     """Let spans end at this time, as far as their time to live is concerned; 0: the clock's. For tests."""
-    global the_time_is
-    the_time_is = now_ns
-
-
-cdef inline int64_t log_now() noexcept nogil:
-    # To the millisecond or four, which is what a ring keeps of it: a quarter of the exact one's cost.
-    return the_time_is if the_time_is else sh_clock_ns(CLOCK_REALTIME_COARSE)
+    sh_span_events_set_time(now_ns)
 
 
 def _clear_logs_in_child():
@@ -36,7 +29,7 @@ cdef class SpanLog:
 
     def __cinit__(self, uint32_t capacity, double ttl, size_t memory=0, owner=None):
         self.owner = owner
-        if not sh_span_log_init(&self.log, capacity, <int64_t>(ttl * 1e9), log_now(), <void *>memory):
+        if not sh_span_log_init(&self.log, capacity, <int64_t>(ttl * 1e9), sh_span_events_now(), <void *>memory):
             raise MemoryError(f"no memory for {capacity:,} spans")
         if not sh_span_log_wiped_on_fork(&self.log):
             logs_to_clear.add(self)
@@ -61,7 +54,7 @@ cdef class SpanLog:
 
     cdef uint32_t copy(self, uint32_t newest, const uint64_t *trace, sh_span_record *out, uint64_t *tickets) noexcept:
         """Room for so many is needed (for all, of a trace). Spans may end while many are copied."""
-        cdef int64_t now_ns = log_now()
+        cdef int64_t now_ns = sh_span_events_now()
         cdef uint32_t room = min(newest, self.log.ring.options.capacity)
         if room <= PAUSING_RECORDS:
             if trace != NULL:
@@ -127,7 +120,7 @@ cdef class SpanLog:
 
     def counts(self):
         """What became of all records so far."""
-        cdef int64_t now_ns = log_now()
+        cdef int64_t now_ns = sh_span_events_now()
         cdef sh_ring_counts c
         if self.log.ring.options.capacity <= PAUSING_RECORDS:
             c = sh_span_ring_count(&self.log.ring, now_ns)
@@ -161,4 +154,4 @@ cdef class SpanLog:
 
     def valid(self):
         """The invariants hold (slow: for tests)."""
-        return bool(sh_span_log_valid(&self.log, log_now()))
+        return bool(sh_span_log_valid(&self.log, sh_span_events_now()))

@@ -7,7 +7,7 @@ cdef enum:
     WATCHED = 2048            # 0.5 MiB with the weak references; an estimate over all has then 2 to 4 % of chance in it
     WATCHED_PER_TICK = 128    # spans taken at each level: 0.3 us a span taken, 40 us a second
 
-cdef sh_watch_list the_watch
+cdef sh_watch_list *the_watch = &sh_the_watch
 
 KINDS = ("", "Span", "ReadableSpan", "both")   # by the bits that say which objects are alive
 
@@ -17,15 +17,15 @@ cdef int begin_watch(uint64_t seed) except -1:
     if the_watch.entries == NULL:
         references.alive = sh_weak_reference_alive_with_gil
         references.release = sh_weak_reference_release_with_gil
-        if not sh_watch_list_init(&the_watch, WATCHED, WATCHED_PER_TICK, references):
+        if not sh_watch_list_init(the_watch, WATCHED, WATCHED_PER_TICK, references):
             raise MemoryError("no memory for the list of watched spans")
-    sh_watch_list_clear(&the_watch, seed)
+    sh_watch_list_clear(the_watch, seed)
     return 0
 
 
 cdef void end_watch() noexcept:
     if the_watch.entries != NULL:
-        sh_watch_list_clear(&the_watch, 0)
+        sh_watch_list_clear(the_watch, 0)
 
 
 def _end_watch_in_child():
@@ -35,48 +35,9 @@ def _end_watch_in_child():
 _os.register_at_fork(after_in_child=_end_watch_in_child)
 
 
-cdef void *new_reference(span) noexcept:
-    """Not the service's memory, so it is not sampled."""
-    sh_hook_mute()
-    cdef void *reference = sh_weak_reference_new_with_gil(span)
-    sh_hook_unmute()
-    return reference
-
-
-cdef void watch(span, const sh_span_start *start, uint32_t slot):
-    """A span starts that the list wants. Raises nothing."""
-    cdef uint32_t root_name = start.name if slot < SH_SPAN_FIRST else the_profile.spans.spans[the_profile.spans.spans[slot].root].name
-    cdef void *reference = new_reference(span)
-    cdef sh_watched *entry
-    if reference == NULL:
-        the_watch.dropped += 1
-        return
-    # Making it may have run anything: a collection, other threads, the end of the session.
-    entry = sh_watch_list_add(&the_watch, start.span_id, reference) if sh_the_hook.enabled else NULL
-    if entry == NULL:
-        sh_weak_reference_release_with_gil(reference)
-        return
-    entry.trace_high, entry.trace_low = start.trace_high, start.trace_low
-    entry.name, entry.root_name = start.name, root_name
-
-
-cdef void watch_ended(readable, uint64_t span_id, uint32_t name):
-    """A span that is in the list ends. Raises nothing."""
-    cdef void *reference = new_reference(readable)
-    cdef sh_watched *entry = sh_watch_list_find(&the_watch, span_id)   # only now: it may have moved meanwhile
-    cdef uint32_t slot = sh_span_table_known(&the_profile.spans, span_id)
-    if entry == NULL:
-        if reference != NULL:
-            sh_weak_reference_release_with_gil(reference)
-        return
-    if slot >= SH_SPAN_FIRST:   # the root may have got another name since
-        entry.root_name = the_profile.spans.spans[the_profile.spans.spans[slot].root].name
-    sh_watch_list_end(&the_watch, entry, reference, name)
-
-
 cdef size_t watch_bytes() noexcept:
     """Of the list, and of two weak references an entry with their headers for the collector."""
-    return sh_watch_list_memory(&the_watch) + the_watch.count * 2 * SH_WEAK_REFERENCE_BYTES
+    return sh_watch_list_memory(the_watch) + the_watch.count * 2 * SH_WEAK_REFERENCE_BYTES
 
 
 # ---------------------------------------------------------------- the tick
@@ -84,14 +45,14 @@ cdef size_t watch_bytes() noexcept:
 def watch_tick(double now, uint64_t collections):
     """Date what has happened since the last tick, forget the spans that are gone. `collections`: full ones so far."""
     if the_watch.entries != NULL:
-        sh_watch_list_advance(&the_watch, now, collections)
-        sh_watch_list_sweep(&the_watch)
+        sh_watch_list_advance(the_watch, now, collections)
+        sh_watch_list_sweep(the_watch)
 
 
 def watch_sweep():
     """Forget the spans that are gone."""
     if the_watch.entries != NULL:
-        sh_watch_list_sweep(&the_watch)
+        sh_watch_list_sweep(the_watch)
 
 
 def exempt_candidates(double grace):
@@ -103,7 +64,7 @@ def exempt_candidates(double grace):
 
 
 cdef bint is_candidate(const sh_watched *e, double grace) noexcept:
-    return (e.alive & SH_WATCH_READABLE) and (e.exempt or sh_watched_retained(&the_watch, e, grace))
+    return (e.alive & SH_WATCH_READABLE) and (e.exempt or sh_watched_retained(the_watch, e, grace))
 
 
 def exempt_queued(list queues, double in_flight, double grace):
@@ -142,8 +103,8 @@ def exempt_queued(list queues, double in_flight, double grace):
                 while places[i] and objects[places[i] - 1] != held:
                     i = (i + 1) & mask
                 if places[i]:
-                    sh_watch_list_queued(&the_watch, &the_watch.entries[places[i] - 1])
-        sh_watch_list_exempt_last(&the_watch, grace, in_flight)
+                    sh_watch_list_queued(the_watch, &the_watch.entries[places[i] - 1])
+        sh_watch_list_exempt_last(the_watch, grace, in_flight)
     finally:
         free(places)
         free(objects)
@@ -161,7 +122,7 @@ def measure_watched(double grace, double age, uint32_t most, bint again):
             break
         if entry.measured == entry.alive and not (again and not entry.ended):
             continue
-        if not sh_watched_retained(&the_watch, entry, grace) and not sh_watched_unended(&the_watch, entry, age):
+        if not sh_watched_retained(the_watch, entry, grace) and not sh_watched_unended(the_watch, entry, age):
             continue
         span = sh_weak_reference_object_with_gil(entry.span) if entry.span != NULL else NULL
         readable = sh_weak_reference_object_with_gil(entry.readable) if entry.readable != NULL else NULL
@@ -177,13 +138,13 @@ def measure_watched(double grace, double age, uint32_t most, bint again):
 def watched_sums(double grace, double age):
     """((spans, bytes) retained, (spans, bytes) unended), estimated."""
     cdef sh_watch_sum retained, unended
-    sh_watch_list_sum(&the_watch, grace, age, &retained, &unended)
+    sh_watch_list_sum(the_watch, grace, age, &retained, &unended)
     return (retained.spans, retained.bytes), (unended.spans, unended.bytes)
 
 
 cdef tuple watched_row(const sh_watched *e):
     return (KINDS[e.alive & 3], text(e.name), text(e.root_name), sh_watched_weight(e), e.bytes if e.measured else None,
-            the_watch.clock - e.since, bool(sh_watched_confirmed(&the_watch, e)), hex_trace_id(e.trace_high, e.trace_low))
+            the_watch.clock - e.since, bool(sh_watched_confirmed(the_watch, e)), hex_trace_id(e.trace_high, e.trace_low))
 
 
 def retained_spans(double grace):
@@ -194,7 +155,7 @@ def retained_spans(double grace):
         raise MemoryError
     try:   # copied out whole: what makes a row may run other threads
         for k in range(the_watch.count):
-            if sh_watched_retained(&the_watch, &the_watch.entries[k], grace):
+            if sh_watched_retained(the_watch, &the_watch.entries[k], grace):
                 copies[n] = the_watch.entries[k]
                 n += 1
         return [watched_row(&copies[k]) for k in range(n)]
@@ -210,7 +171,7 @@ def unended_spans(double age):
         raise MemoryError
     try:
         for k in range(the_watch.count):
-            if sh_watched_unended(&the_watch, &the_watch.entries[k], age):
+            if sh_watched_unended(the_watch, &the_watch.entries[k], age):
                 copies[n] = the_watch.entries[k]
                 n += 1
         return [watched_row(&copies[k]) for k in range(n)]
@@ -226,7 +187,7 @@ def watch_counts():
 
 def watch_valid():
     """The invariants hold (slow: for tests)."""
-    return bool(sh_watch_list_valid(&the_watch))
+    return bool(sh_watch_list_valid(the_watch))
 
 
 def owned_size(first, second=None):

@@ -307,7 +307,7 @@ cdef extern from "spanheap/dump_file.h" nogil:
 
 
 cdef extern from "spanheap/span_ring.h" nogil:
-    enum: SH_RING_MAX_STRIPES
+    enum: SH_RING_MAX_STRIPES, SH_RING_MAX_THREAD
     int64_t SH_RING_MAX_TTL_NS
     ctypedef struct sh_span_record:
         uint64_t trace_high, trace_low, span_id, parent_id
@@ -537,10 +537,30 @@ cdef extern from "symbols.h":
     uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, object text)
 
 
-cdef extern from "span_fields.h":
-    ctypedef struct sh_field_map:
-        unsigned int version
-    bint sh_fields_read_with_gil(sh_field_map *map, object object, PyObject **names, int count, PyObject **values)
+cdef extern from "span_events.h":
+    enum: SH_SPAN_FIELDS, SH_SPAN_FIELDS_AT_START
+    void sh_span_events_bind_with_gil(PyObject **names, object status_code)
+    void sh_span_events_bind_error_code_with_gil(object code)
+    bint sh_span_started_with_gil(object span)
+    bint sh_span_ended_with_gil(object readable)
+    void sh_span_events_go_the_long_way_with_gil(bint wanted)
+    bint sh_span_started_as_with_gil(object span, object context, object parent, object name, object start_time)
+    bint sh_span_ended_as_with_gil(object readable, object context, object parent, object name, object start_time, object end_time,
+                                   bint failed)
+    void sh_span_events_forget_names_with_gil()
+    int64_t sh_span_events_now() nogil
+    void sh_span_events_set_time(int64_t now_ns)
+
+
+cdef extern from "span_watch.h":
+    sh_watch_list sh_the_watch
+
+
+cdef extern from "name_cache.h":
+    ctypedef struct sh_name_cache:
+        pass
+    uint32_t sh_name_cache_number_with_gil(sh_name_cache *cache, sh_string_table *strings, object name)
+    void sh_name_cache_clear_with_gil(sh_name_cache *cache)
 
 
 cdef extern from "type_cache.h":

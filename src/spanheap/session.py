@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import functools
 import gc
 import logging
 import os
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeAlias
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from spanheap import _core, process
-from spanheap.detection.policy import LeakPolicy
+from spanheap import _core, process, running
 from spanheap.detection.verdict import LeakVerdict
 from spanheap.detection.watch import LeakWatch
 from spanheap.doctor.at_start import StartCheck
 from spanheap.dumps.automatic import Automatic
-from spanheap.dumps.policy import DumpPolicy
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
 from spanheap.snapshot import HeapSnapshot, Totals
@@ -35,9 +28,6 @@ from spanheap.ticker import Ticker
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import TracerProvider
-
     from spanheap.audit.audit import Audit
     from spanheap.otlp.exporter import ProfilesExporter
     from spanheap.recorder.predecessor import PredecessorDeath
@@ -49,8 +39,8 @@ logger = logging.getLogger("spanheap")
 # Frames named per tick: about 0.5 µs each, so half of the millisecond that a tick may hold the GIL.
 _FRAMES_PER_TICK = 1000
 
-_lock = threading.RLock()
-_current: Session | None = None
+# Half of the table: then slots of threads that are gone are looked for, even when all have names.
+_THREADS_TO_REAP = 512
 
 
 class Session:
@@ -145,8 +135,7 @@ class Session:
 
     def _shutdown(self, exception: type[BaseException] | None) -> None:
         """exception: what ends the session, where nobody wanted it to end."""
-        global _current
-        with _lock:
+        with running.lock():
             if not self._running:
                 return
             if self._ticker is not None:
@@ -171,8 +160,27 @@ class Session:
 
                 propagation.uninstall()
             self._running = False   # last: a shutdown that is interrupted can be called again
-            if _current is self:
-                _current = None
+            running.ended(self)
+
+    def _forked(self) -> None:
+        """In the child. The core goes on by itself; the tick thread is gone, and threads that are gone may have held locks.
+
+        The thread is started again when the child makes a span, allocates under one or asks for a result: most only exec."""
+        if not self._running:
+            return
+        self._dump_lock = threading.Lock()
+        self._ticking = False
+        if self._dumps is not None:
+            self._dumps.forked()
+        if self._recorder is not None:
+            self._recorder.forked()
+        if self._ticker is not None:
+            self._ticker.forget()
+        _core.set_wake_up(self._ensure_ticking)
+
+    def _at_exit(self) -> None:
+        exception = _uncaught()
+        self._shutdown(None if exception is None or id(exception) == self._exception_before else type(exception))
 
     def force_flush(self) -> bool:
         """Bring the figures up to date now instead of at the next tick."""
@@ -335,143 +343,6 @@ class Session:
             _core.name_threads([(t.ident, t.name) for t in threading.enumerate() if t.ident is not None])
 
 
-# Half of the table: then slots of threads that are gone are looked for, even when all have names.
-_THREADS_TO_REAP = 512
-
-
-def start(
-    *,
-    sample_interval: int = 512 * 1024,
-    max_depth: int = 64,
-    max_samples: int = 8192,
-    adaptive: bool = True,
-    seed: int | None = None,
-    span_capacity: int = 16384,
-    span_ttl: float = 300.0,
-    tracer_provider: TracerProvider | None = None,
-    meter_provider: MeterProvider | None = None,
-    logger_provider: object | None = None,
-    tick: float | None = 1.0,
-    detect: LeakPolicy | None = LeakPolicy(),  # noqa: B008 - frozen
-    dumps: DumpPolicy | None = DumpPolicy(),  # noqa: B008 - frozen
-    recorder: str | os.PathLike[str] | None = None,
-    pause_budget_ms: float = 50,
-    label_metrics: Sequence[str] = (),
-    propagate_to_threads: bool = False,
-    profiles_endpoint: str | None = None,
-    profiles_interval: float = 60.0,
-) -> Session:
-    """Start profiling this process; the session runs until its `shutdown()`, or the end of the process.
-
-    A second start warns and returns the running session.
-
-    sample_interval: mean bytes between samples (default 512 KiB); 1 = every allocation.
-    max_depth: frames kept of a stack, counted from the leaf.
-    max_samples: live samples at the same time. adaptive=True: when they are reached the interval is doubled, and
-        halved again later, without bias; False: further samples are dropped and counted.
-    seed: makes the sampling of one thread repeatable, for tests.
-    span_capacity: active spans tracked at the same time, and ended ones kept. span_ttl: seconds for which an ended one is
-        kept at the most. See `Session.spans`.
-    tracer_provider, meter_provider: instead of the global ones. logger_provider: accepted, without effect in this
-        version.
-    tick: seconds between housekeeping ticks; None: no thread, the caller calls `Session.tick(now)`.
-    detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there.
-    recorder: the file that says after a death of the process what it was doing (`spanheap recover FILE`); `{pid}` is filled
-        in. What is at the path from an earlier process is kept as PATH.1, and its death reported.
-    pause_budget_ms: how long, in any ten minutes, the leak detector may hold up the service to look who holds what grows.
-    label_metrics: keys of `spanheap.labels()` that metrics tell memory apart by.
-    propagate_to_threads: while the session runs, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start`
-        carry the current span and labels along; without it, what other threads make has no span unless the application
-        hands its context on, as `asyncio.to_thread` does.
-    profiles_endpoint: a receiver of OTLP profiles over HTTP, such as "http://collector:4318"; "": as OTEL_EXPORTER_OTLP_*
-        say. profiles_interval: seconds from one export to the next. Needs `spanheap[otlp]`; more in spanheap.otlp.
-
-    Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
-    """
-    global _current
-    options = Options(
-        sample_interval=sample_interval, max_depth=max_depth, max_samples=max_samples, adaptive=adaptive, seed=seed,
-        span_capacity=span_capacity, span_ttl=span_ttl, tracer_provider=tracer_provider, meter_provider=meter_provider,
-        logger_provider=logger_provider, tick=tick, detect=detect, dumps=dumps, recorder=recorder,
-        pause_budget_ms=pause_budget_ms, label_metrics=label_metrics, propagate_to_threads=propagate_to_threads,
-        profiles_endpoint=profiles_endpoint, profiles_interval=profiles_interval,
-    ).checked()
-    with _lock:
-        if _current is not None:
-            warnings.warn("spanheap is already running; the running session is returned", RuntimeWarning, stacklevel=2)
-            return _current
-        session = Session(options)
-        session._start()
-        _current = session
-        return session
-
-
-def current() -> Session | None:
-    """The running session."""
-    return _current
-
-
-@contextlib.contextmanager
-def _profile(*args: Any, **options: Any) -> Iterator[Session]:
-    before = _current
-    session = start(*args, **options)
-    exception: type[BaseException] | None = None
-    try:
-        yield session
-    except Exception as error:
-        exception = type(error)
-        raise
-    finally:
-        if session is not before:   # an inner block ends without stopping the outer one's session
-            session._shutdown(exception)
-
-
-_P = ParamSpec("_P")
-_Profile: TypeAlias = AbstractContextManager[Session]
-
-
-def _with_options_of(_start: Callable[_P, Session]) -> Callable[[Callable[..., _Profile]], Callable[_P, _Profile]]:
-    """`profile` takes what `start` takes: for type checkers, help() and completion."""
-    return lambda function: functools.update_wrapper(function, _start, assigned=())
-
-
-@_with_options_of(start)
-def profile(*args: Any, **options: Any) -> _Profile:
-    """`start()` with the same options, and `shutdown()` at the end of the block."""
-    return _profile(*args, **options)
-
-
-def _after_fork_in_child() -> None:
-    """The core goes on by itself; the tick thread is gone, and locks may have been held by threads that are not here.
-
-    The thread is started again when the child makes a span, allocates under one or asks for a result: most only exec."""
-    global _lock
-    _lock = threading.RLock()
-    session = _current
-    if session is not None and session._running:
-        session._dump_lock = threading.Lock()
-        session._ticking = False
-        if session._dumps is not None:
-            session._dumps.forked()
-        if session._recorder is not None:
-            session._recorder.forked()
-        if session._ticker is not None:
-            session._ticker.forget()
-        _core.set_wake_up(session._ensure_ticking)
-
-
 def _uncaught() -> BaseException | None:
     """The exception that was printed last because nobody caught it."""
     return getattr(sys, "last_value", None)
-
-
-def _at_exit() -> None:
-    session = _current
-    if session is not None:
-        exception = _uncaught()
-        session._shutdown(None if exception is None or id(exception) == session._exception_before else type(exception))
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
-# While the interpreter goes down there is nothing left to find out, and thread states die under the hook.
-atexit.register(_at_exit)

@@ -29,7 +29,7 @@ BLOCK = 50_000
 def attached(sampler: Sampler, session: spanheap.Session) -> TracerProvider:
     """Return a provider that our processor is attached to."""
     provider = TracerProvider(sampler=sampler)
-    spanheap.session.providers.attach(provider)
+    spanheap.spans.providers.attach(provider)
     return provider
 
 

@@ -20,6 +20,8 @@
  * address may be given. */
 #define SH_PREFETCH(address) __builtin_prefetch((address), 1)
 #define SH_COLD __attribute__((noinline, cold))
+/* Laid next to each other, so that they share lines and pages: what a span runs through. */
+#define SH_HOT __attribute__((hot))
 
 /* ------------------------------------------------------------------ lock */
 

@@ -35,7 +35,7 @@ enum {
 };
 
 typedef struct {
-    uint64_t trace_high, trace_low, span_id;
+    uint64_t trace_high, trace_low, span_id, parent_id;   /* parent: 0 = none */
     int64_t start_ns;      /* realtime */
     const void *object, *type;
     uint32_t name;         /* string id; the final one once ended */
@@ -45,7 +45,7 @@ typedef struct {
         uint32_t next;     /* not in use: the free list */
         uint32_t place;    /* active: among the active slots; 0: none */
     };
-    bool active, provisional;
+    bool active, provisional, watched;   /* watched: the caller's, from the start to the end */
     bool sampled;          /* its trace is exported */
     uint32_t serial;       /* of its start, modulo 2^32 */
 } sh_span;
@@ -75,11 +75,11 @@ typedef struct {
 } sh_span_table;
 
 typedef struct {
-    uint64_t trace_high, trace_low, span_id, parent_span_id;   /* parent: 0 = none or remote */
+    uint64_t trace_high, trace_low, span_id, parent_span_id;   /* parent: 0 = none */
     int64_t start_ns;
     const void *object, *type;
     uint32_t name;
-    bool sampled;
+    bool sampled, parent_is_remote;
 } sh_span_start;
 
 /* Room for max_active active spans, for max_ended that have ended but are still named, and for the max_recent that ended last. */

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from spanheap import _core, process
+from spanheap.running import current
 from spanheap.spans import watch
 from spanheap.spans.retained import RetainedSpans, UnendedSpans
 from spanheap.version import __version__
@@ -50,15 +51,11 @@ class _Reading:
 
 
 def _cpu_s() -> float:
-    from spanheap.session import current
-
     session = current()
     return session.stats().cpu_s if session else 0.0
 
 
 def _predecessor_deaths() -> Iterable[tuple[float, dict[str, str]]]:
-    from spanheap.session import current
-
     session = current()
     by_kind: dict[str, int] = {}
     for death in session.predecessor_deaths if session else []:
@@ -67,8 +64,6 @@ def _predecessor_deaths() -> Iterable[tuple[float, dict[str, str]]]:
 
 
 def _dumps() -> Iterable[tuple[float, dict[str, str]]]:
-    from spanheap.session import current
-
     session = current()
     counts = session._dumps.counts.copy() if session is not None and session._dumps is not None else {}
     return [
@@ -78,8 +73,6 @@ def _dumps() -> Iterable[tuple[float, dict[str, str]]]:
 
 
 def _records_by_state() -> Iterable[tuple[float, dict[str, str]]]:
-    from spanheap.session import current
-
     session = current()
     if session is not None:
         counts = session.spans.counts()

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from spanheap import session as sessions
 from spanheap.errors import SpanheapError
+from spanheap.running import current
+from spanheap.session import Session
 from spanheap.snapshot import Frame
+from spanheap.starting import start
 from spanheap.testing.growth import GrowingLine, growing_lines
 
 if TYPE_CHECKING:
@@ -59,9 +61,9 @@ def assert_no_growth(
 
 
 @contextmanager
-def every_allocation(tracer_provider: TracerProvider | None) -> Iterator[sessions.Session]:
+def every_allocation(tracer_provider: TracerProvider | None) -> Iterator[Session]:
     """A session that looks at every allocation: a new one, or the one that runs if it does so."""
-    running = sessions.current()
+    running = current()
     if running is not None:
         interval = running.stats().sample_interval
         if interval > 1:
@@ -71,7 +73,7 @@ def every_allocation(tracer_provider: TracerProvider | None) -> Iterator[session
             )
         yield running
         return
-    session = sessions.start(
+    session = start(
         sample_interval=1, max_samples=LIVE_BLOCKS, tracer_provider=tracer_provider, tick=None, detect=None, dumps=None
     )
     try:
@@ -80,7 +82,7 @@ def every_allocation(tracer_provider: TracerProvider | None) -> Iterator[session
         session.shutdown()
 
 
-def _message(session: sessions.Session, call: Callable[[], Any], grown: list[GrowingLine], calls: int, rounds: int) -> str:
+def _message(session: Session, call: Callable[[], Any], grown: list[GrowingLine], calls: int, rounds: int) -> str:
     name = getattr(call, "__qualname__", type(call).__qualname__)
     total = sum(line.bytes_per_call for line in grown)
     lines = [f"each call of {name} leaves {_size(total)} behind, seen over {rounds} rounds of {calls} calls:"]
