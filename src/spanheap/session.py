@@ -313,7 +313,7 @@ class Session:
             hook=_core.hook_mode(),
             attribution=_core.attribution() != _core.ATTRIBUTION_OFF,
             sample_interval=_core.sample_interval(),
-            cpu_s=counters["sampling_ns"] / 1e9 + (ticker.cpu_s if ticker else 0.0),
+            cpu_s=counters["sampling_ns"] / 1e9 + sum(t.cpu_s for t in (ticker, self._profiles) if t is not None),
             ticks=self._ticks,
             longest_tick_s=self._longest_tick_s,
             processor_errors=providers.processor_errors(),

@@ -82,7 +82,7 @@ class Stats:
     memory_bytes: int
     """The native tables, as far as they are in use."""
     cpu_s: float
-    """Of taking samples and of the tick thread; the countdown in the allocators is not measurable this way."""
+    """Of taking samples and of the threads that tick and export; the countdown in the allocators cannot be measured so."""
     ticks: int
     longest_tick_s: float
     processor_errors: int

@@ -34,7 +34,7 @@ def examine(*providers: Any, births: Births | None = None, thorough: bool = Fals
     """Examine the global providers and those given.
 
     births: where objects were made, if that was noted. thorough: look for further providers and for ended spans on the
-    whole heap, which takes a tenth of a second for a million objects; else it takes less than a millisecond.
+    whole heap, which takes a tenth of a second for a million objects; else it takes a millisecond or two.
     """
     began = time.perf_counter()
     findings: list[Finding] = []

@@ -62,6 +62,8 @@ class ProfilesExporter:
         self._session = weakref.ref(session)
         self._counts = dict.fromkeys(ProfilesCounts._fields, 0)
         self._logged: set[str] = set()
+        self.cpu_s = 0.0
+        """Of the thread."""
         self._reset()
         profiles_gauge.export(self, session._options.meter_provider)
 
@@ -120,13 +122,14 @@ class ProfilesExporter:
             self._thread.join(_JOIN_S)
 
     def _run(self) -> None:
-        stop = self._stop
+        stop, before = self._stop, self.cpu_s
         with _core.Muted():
             while not stop.wait(max(self._interval, self._not_before - time.monotonic())):
                 session = self._session()
                 if session is None or not session._running:
                     return
                 self._export(session)
+                self.cpu_s = before + time.thread_time()
                 del session   # waiting, the thread keeps nobody's session
 
     # ------------------------------------------------------------ one export

@@ -162,7 +162,9 @@ def test_session_exports_periodically(service: Service, receivers: Receivers) ->
         receiver.wait(4)   # sent one after the other: the first three were answered and counted
         assert service.metrics("spanheap.profile.exports")["exported"] >= 3
         assert service.metrics("spanheap.profile.sent")[""] > 1000
-        assert session.stats().profiles_exported >= 3 and session.stats().profiles_lost == 0
+        stats = session.stats()
+        assert stats.profiles_exported >= 3 and stats.profiles_lost == 0
+        assert session._profiles is not None and 0 < session._profiles.cpu_s and stats.cpu_s > 0
     assert session._profiles is not None and session._profiles._thread is not None
     assert not session._profiles._thread.is_alive()
 

@@ -90,6 +90,19 @@ def test_receiver_that_hangs_is_given_up(service: Service, hanging: str) -> None
     assert not exporter.export() and exporter.counts().timed_out == 1
 
 
+def test_service_does_not_wait_for_an_export(service: Service, hanging: str) -> None:
+    """While one hangs, requests are answered and sampled, ticks and snapshots made: nothing that they need is held."""
+    exporter = ProfilesExporter(service.session, endpoint=hanging, interval=0.05, timeout=60).start()
+    while exporter._client._socket is None:
+        time.sleep(0.01)
+    before = service.session.snapshot().live_bytes
+    service.request(5_000_000)
+    service.session.tick(1.0)
+    assert service.session.snapshot().live_bytes - before > 4_900_000
+    assert service.session.stats().profiles_lost == 0 and exporter._client._socket is not None
+    exporter.stop()
+
+
 def test_receiver_that_drips_is_given_up(service: Service) -> None:
     """A byte every now and then is no answer: the time is that of the whole export."""
     with socket.create_server(("127.0.0.1", 0)) as server:
