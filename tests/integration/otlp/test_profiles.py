@@ -164,7 +164,7 @@ def test_session_exports_periodically(service: Service, receivers: Receivers) ->
         assert service.metrics("spanheap.profile.sent")[""] > 1000
         stats = session.stats()
         assert stats.profiles_exported >= 3 and stats.profiles_lost == 0
-        assert session._profiles is not None and 0 < session._profiles.cpu_s and stats.cpu_s > 0
+        assert session._profiles is not None and session._profiles.cpu_s > 0 and stats.cpu_s > 0
     assert session._profiles is not None and session._profiles._thread is not None
     assert not session._profiles._thread.is_alive()
 
