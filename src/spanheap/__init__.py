@@ -34,6 +34,7 @@ from spanheap.stats import Stats  # noqa: E402
 from spanheap.version import __version__  # noqa: E402
 
 if TYPE_CHECKING:
+    from spanheap import otlp
     from spanheap.dumps.reader import Dump, open_dump
     from spanheap.retention.holders import Holder
     from spanheap.server.policy import DebugServer
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Imported when asked for: reading dumps is not what a service does, and two of these need the SDK."""
+    """Imported when asked for: not what every service does, and two of these need the SDK, one opentelemetry-proto."""
     if name in ("Dump", "open_dump"):
         from spanheap.dumps import reader
 
@@ -55,6 +56,10 @@ def __getattr__(name: str) -> Any:
         from spanheap.retention.holders import Holder
 
         return Holder
+    if name == "otlp":
+        import importlib
+
+        return importlib.import_module("spanheap.otlp")
     if name == "NamingSampler":
         from spanheap.spans.sampler import NamingSampler
 
@@ -100,6 +105,7 @@ __all__ = [
     "current",
     "labels",
     "open_dump",
+    "otlp",
     "profile",
     "start",
 ]

@@ -1,7 +1,7 @@
-"""The command line: `spanheap demo`, `audit`, `recover`, `report`, `diff`; `spanheap --version`.
+"""The command line: `spanheap demo`, `audit`, `doctor`, `recover`, `report`, `diff`, `top`, `dump`; `spanheap --version`.
 
 Exit status: 0 success; 1 the command failed or, for `demo`, did not find what it should; 2 wrong usage;
-130 interrupted. Of `audit`: see spanheap/audit/command.py.
+130 interrupted. Of `audit` and `doctor`: see spanheap/audit/command.py and spanheap/doctor/command.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from spanheap.audit import command as audit
+from spanheap.doctor import command as doctor
 from spanheap.report import command as report
 from spanheap.server import command as server
 from spanheap.version import __version__
@@ -21,9 +22,9 @@ INTERRUPTED = 130   # 128 + SIGINT, as shells report it
 
 def main(arguments: Sequence[str] | None = None) -> int:
     own, others = list(sys.argv[1:] if arguments is None else arguments), tuple[str, ...]()
-    if own[:1] == ["audit"]:   # what follows the name of a program is for the program to read
+    if own[:1] in (["audit"], ["doctor"]):   # what follows the name of a program is for the program to read
         first, others = audit.split(own[1:])
-        own = ["audit", *first]
+        own = [own[0], *first]
     options = build_parser().parse_args(own)
     options.arguments = others
     try:
@@ -65,6 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
     audit.add_parser(commands)
     server.add_parsers(commands)
     report.add_parser(commands)
+    doctor.add_parser(commands)
     return parser
 
 

@@ -43,6 +43,8 @@ class Options:
     pause_budget_ms: float = 50
     label_metrics: Sequence[str] = ()
     propagate_to_threads: bool = False
+    profiles_endpoint: str | None = None
+    profiles_interval: float = 60.0
 
     def checked(self) -> Options:
         """These options, with the seed drawn. Raises TypeError or ValueError."""
@@ -55,6 +57,9 @@ class Options:
         for name in ("adaptive", "propagate_to_threads"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
+        if not isinstance(self.profiles_endpoint, (str, type(None))):
+            raise TypeError(f"profiles_endpoint must be None or a URL, not {self.profiles_endpoint!r}")
+        _number("profiles_interval", self.profiles_interval, 0.05, 86_400, whole=False)
         if isinstance(self.label_metrics, str) or not all(isinstance(key, str) for key in self.label_metrics):
             raise TypeError(f"label_metrics must be a sequence of label keys, not {self.label_metrics!r}")
         if self.tick is not None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from spanheap import _core, process, running
 from spanheap.detection.verdict import LeakVerdict
 from spanheap.detection.watch import LeakWatch
+from spanheap.doctor.at_start import StartCheck
 from spanheap.dumps.automatic import Automatic
 from spanheap.errors import SpanheapError
 from spanheap.options import Options
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spanheap.audit.audit import Audit
+    from spanheap.otlp.exporter import ProfilesExporter
     from spanheap.recorder.predecessor import PredecessorDeath
     from spanheap.recorder.writer import FlightRecorder
     from spanheap.retention.holders import Holder
@@ -82,6 +84,8 @@ class Session:
             self._dumps.say = self._events.dump
         given = (options.detect and options.detect.memory_limit) or (options.dumps and options.dumps.limit_bytes) or None
         self._telemetry = Telemetry(self, options.meter_provider, given)
+        self._profiles: ProfilesExporter | None = None   # sets itself when it is started
+        self._start_check = StartCheck(options.tracer_provider, options.meter_provider, options.logger_provider)
 
     # ------------------------------------------------------------ life
 
@@ -110,6 +114,10 @@ class Session:
             self._open_recorder()
             if self._dumps is not None:
                 self._dumps.start()
+            if o.profiles_endpoint is not None:
+                from spanheap.otlp.exporter import ProfilesExporter  # with it come protobuf's messages
+
+                ProfilesExporter(self, endpoint=o.profiles_endpoint or None, interval=o.profiles_interval).start()
             self._ensure_ticking()
             if self._server is not None:
                 self._server.open(self)
@@ -151,6 +159,8 @@ class Session:
             if self._server is not None:
                 self._server.close()
             self._telemetry.stop()
+            if self._profiles is not None:
+                self._profiles.stop()
             if self._dumps is not None:
                 self._dumps.close(self, time.time() if self._ticker is not None else self._now)
             if self._recorder is not None:
@@ -226,6 +236,9 @@ class Session:
             self._server.open(self)
         self._ticks += 1
         self._longest_tick_s = max(self._longest_tick_s, time.perf_counter() - start)
+        self._start_check.tick(now)   # once
+        if self._profiles is not None:
+            self._profiles.ensure_running()   # in the child of a fork its thread is gone
         if self._dumps is not None:   # last: a dump is written by this thread and takes as long as the disk does
             self._dumps.tick(self, now)
 
@@ -342,13 +355,15 @@ class Session:
             dumps_saved=self._dumps.outcome("saved") if self._dumps else 0,
             dump_errors=self._dumps.errors if self._dumps else 0,
             dumps_by_reason=self._dumps.by_reason() if self._dumps else {},
+            profiles_exported=self._profiles.counts().exported if self._profiles else 0,
+            profiles_lost=self._profiles.counts().lost if self._profiles else 0,
             **self.spans._counters(),
         )
 
     def _cpu_s(self) -> float:
-        """Of taking samples, of the tick thread and of the debug server."""
-        return (_core.counters()["sampling_ns"] / 1e9 + (self._ticker.cpu_s if self._ticker else 0.0)
-                + (self._server.cpu_s if self._server else 0.0))
+        """Of taking samples, and of the threads of the tick, the debug server and the profiles."""
+        threads = (self._ticker, self._server, self._profiles)
+        return _core.counters()["sampling_ns"] / 1e9 + sum(thread.cpu_s for thread in threads if thread is not None)
 
     @property
     def debug_url(self) -> str | None:

@@ -43,6 +43,8 @@ def start(
     pause_budget_ms: float = 50,
     label_metrics: Sequence[str] = (),
     propagate_to_threads: bool = False,
+    profiles_endpoint: str | None = None,
+    profiles_interval: float = 60.0,
 ) -> Session:
     """Start profiling this process; the session runs until its `shutdown()`, or the end of the process.
 
@@ -67,6 +69,8 @@ def start(
     propagate_to_threads: while the session runs, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start`
         carry the current span and labels along; without it, what other threads make has no span unless the application
         hands its context on, as `asyncio.to_thread` does.
+    profiles_endpoint: a receiver of OTLP profiles over HTTP, such as "http://collector:4318"; "": as OTEL_EXPORTER_OTLP_*
+        say. profiles_interval: seconds from one export to the next. Needs `spanheap[otlp]`; more in spanheap.otlp.
 
     Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
     """
@@ -76,6 +80,7 @@ def start(
         logger_provider=logger_provider, tick=tick, detect=detect, dumps=dumps, recorder=recorder,
         debug_server=debug_server,
         pause_budget_ms=pause_budget_ms, label_metrics=label_metrics, propagate_to_threads=propagate_to_threads,
+        profiles_endpoint=profiles_endpoint, profiles_interval=profiles_interval,
     ).checked()
     with running.lock():
         already = running.current()

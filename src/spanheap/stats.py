@@ -82,7 +82,7 @@ class Stats:
     memory_bytes: int
     """The native tables, as far as they are in use."""
     cpu_s: float
-    """Of taking samples and of the tick thread; the countdown in the allocators is not measurable this way."""
+    """Of taking samples and of the threads that tick and export; the countdown in the allocators cannot be measured so."""
     ticks: int
     longest_tick_s: float
     processor_errors: int
@@ -102,6 +102,10 @@ class Stats:
     """What went wrong in between; the log has the first."""
     dumps_by_reason: dict[str, int]
     """Of all these: `written.` and `saved.` with the trigger, `refused.` with the reason, `failed.` with where."""
+    profiles_exported: int
+    """Snapshots that a receiver of OTLP profiles has taken."""
+    profiles_lost: int
+    """Those that none has: `ProfilesExporter.counts()` says why."""
 
     @classmethod
     def of(cls, counters: dict[str, Any], **rest: Any) -> Stats:

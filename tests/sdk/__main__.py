@@ -20,6 +20,7 @@ TESTS = (
     "tests/sdk", "tests/integration/test_attribution.py", "tests/integration/test_naming_sampler.py",
     "tests/integration/test_metrics.py", "tests/integration/throttle", "tests/integration/retained",
     "tests/integration/telemetry", "tests/unit/telemetry",
+    "tests/integration/doctor/test_checks.py",
 )
 
 

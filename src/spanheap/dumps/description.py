@@ -25,7 +25,7 @@ VERDICTS = 5
 _RESOURCE_KEYS = ("service.name", "service.namespace", "service.version", "service.instance.id", "k8s.pod.name")
 
 
-def _environment_resource() -> dict[str, str]:
+def environment_resource() -> dict[str, str]:
     """For a process without an SDK: what it would have read from the environment."""
     attributes = {}
     for pair in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
@@ -42,7 +42,7 @@ def _one_line(value: object) -> str:
 
 
 def _of_resource(resource: dict[str, Any]) -> list[tuple[str, object]]:
-    known = resource or _environment_resource()
+    known = resource or environment_resource()
     return [(key, known[key]) for key in _RESOURCE_KEYS if known.get(key)]
 
 

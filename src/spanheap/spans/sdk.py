@@ -112,9 +112,9 @@ def batch_queue(processor: Any) -> BatchQueue | None:
 
     In the processor itself until 1.33, since then in the BatchProcessor that it shares with logs.
     """
-    inner = getattr(processor, "_batch_processor", None)
+    inner = getattr(processor, "_batch_processor", processor)   # before 1.34 that of logs has these names itself
     spans, batch = getattr(inner, "_queue", None), getattr(inner, "_max_export_batch_size", None)
-    if inner is None:
+    if spans is None:
         spans, batch = getattr(processor, "queue", None), getattr(processor, "max_export_batch_size", None)
     if not isinstance(spans, deque) or not spans.maxlen or not isinstance(batch, int):
         return None
@@ -175,5 +175,103 @@ def takes_logs(provider: Any) -> bool:
     was set when it was made. Both since before 1.27."""
     if getattr(provider, "_disabled", False):
         return False
-    group = getattr(provider, "_multi_log_record_processor", None)
-    return getattr(group, "_log_record_processors", None) != ()
+    return log_processors(provider) != ()
+
+
+# ---------------------------------------------------------------- how the application set the SDK up: `spanheap doctor`
+#
+# Asked once, off the request path. None is "it cannot be told with this SDK", never "there is none".
+
+
+def loaded_type(module: str, name: str) -> type | None:
+    """This public class; None unless the application has imported its module."""
+    cls = getattr(sys.modules.get(module), name, None)
+    return cls if isinstance(cls, type) else None
+
+
+def log_processors(provider: Any) -> tuple[Any, ...] | None:
+    """Of a LoggerProvider: its processors. Since 1.15."""
+    processors = getattr(getattr(provider, "_multi_log_record_processor", None), "_log_record_processors", None)
+    return tuple(processors) if isinstance(processors, (tuple, list)) else None
+
+
+def trace_processors(provider: Any) -> tuple[Any, ...] | None:
+    """Of a TracerProvider: its processors. Since 1.0."""
+    processors = getattr(provider_processors(provider), "_span_processors", None)
+    return tuple(processors) if isinstance(processors, (tuple, list)) else None
+
+
+def exporter_of(processor: Any) -> Any | None:
+    """What a processor exports to: `span_exporter` of those of spans, public; for logs there are private names alone, in
+    the processor itself, or, in those that batch since 1.33, in what does it."""
+    for holder in (processor, getattr(processor, "_batch_processor", None)):
+        for name in ("span_exporter", "_exporter"):
+            if (exporter := getattr(holder, name, None)) is not None:
+                return exporter
+    return None
+
+
+def span_limits(provider: Any) -> Any | None:
+    """Of a TracerProvider: its SpanLimits, the fields of which are public. Since 1.2."""
+    return getattr(provider, "_span_limits", None)
+
+
+def tracer_scope(tracer: Any) -> Any | None:
+    """Its InstrumentationScope. Since 1.11."""
+    return getattr(tracer, "_instrumentation_scope", None)
+
+
+def kept_tracers(provider: Any) -> tuple[Any, ...] | None:
+    """The Tracers that a provider keeps for good, since 1.40 or so; before, each is its caller's, and this is None."""
+    tracers = getattr(provider, "_tracers", None)
+    return tuple(tracers.copy().values()) if isinstance(tracers, dict) else None
+
+
+def metric_readers(provider: Any) -> tuple[Any, ...] | None:
+    """Of a MeterProvider: those it was made with and those added since. Since 1.12."""
+    storages = getattr(getattr(provider, "_measurement_consumer", None), "_reader_storages", None)
+    return tuple(storages.copy()) if isinstance(storages, dict) else None
+
+
+def meters(provider: Any) -> tuple[Any, ...] | None:
+    """Of a MeterProvider: the Meters it keeps; for good. Since 1.12."""
+    found = getattr(provider, "_meters", None)
+    return tuple(found.copy().values()) if isinstance(found, dict) else None
+
+
+def instruments(meter: Any) -> tuple[Any, ...] | None:
+    """Of a Meter: the instruments it keeps; for good. Since 1.16."""
+    found = getattr(meter, "_instrument_id_instrument", None)
+    return tuple(found.copy().values()) if isinstance(found, dict) else None
+
+
+def callbacks(instrument: Any) -> tuple[Any, ...] | None:
+    """Of an observable instrument. Since 1.12."""
+    found = getattr(instrument, "_callbacks", None)
+    return tuple(found) if isinstance(found, list) else None
+
+
+def attribute_sets(provider: Any) -> dict[Any, tuple[int, Any]] | None:
+    """Of a MeterProvider: for each instrument that has measured, the sets of attributes that are kept apart (the most of
+    any reader and view), and one of what is kept for them. Since 1.15."""
+    storages = getattr(getattr(provider, "_measurement_consumer", None), "_reader_storages", None)
+    if not isinstance(storages, dict):
+        return None
+    found: dict[Any, tuple[int, Any]] = {}
+    for storage in storages.copy().values():
+        matches = getattr(storage, "_instrument_view_instrument_matches", None)
+        if not isinstance(matches, dict):
+            return None
+        for instrument, views in matches.copy().items():
+            for view in views:
+                sets = getattr(view, "_attributes_aggregation", None)
+                if not isinstance(sets, dict):
+                    return None
+                if len(sets) > found.get(instrument, (0, None))[0]:
+                    found[instrument] = len(sets), next(iter(sets.copy().items()))
+    return found
+
+
+def kept_at_most(exporter: Any) -> int | None:
+    """Of an InMemorySpanExporter: the spans it keeps at most (an argument since 1.44); None: it keeps them all."""
+    return getattr(getattr(exporter, "_finished_spans", None), "maxlen", None)
