@@ -114,3 +114,30 @@ def test_a_provider_that_is_set_later_gets_one_set_of_instruments() -> None:
     imported, (one, times), (two, times_again) = json.loads(done.stdout)
     assert not imported and times == times_again == 1.0
     assert one == two and len(one) == len(set(one)) >= 18 and "cpython.gc.pause.duration" in one
+
+
+FORKED = """
+import gc, os, spanheap
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+reader = InMemoryMetricReader()
+session = spanheap.start(tick=None, meter_provider=MeterProvider([reader]))
+gc.disable()
+gc.collect(2); gc.collect(2)
+pid = os.fork()
+if pid == 0:
+    gc.collect(1)
+    session.tick(1.0)
+    [resource] = reader.get_metrics_data().resource_metrics
+    metrics = {m.name: m.data.data_points for scope in resource.scope_metrics for m in scope.metrics}
+    print([(p.attributes["cpython.gc.generation"], p.count) for p in metrics["cpython.gc.pause.duration"]], flush=True)
+    os._exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+"""
+
+
+def test_a_forked_child_reports_its_own_pauses() -> None:
+    """Not those that its parent had noted and not yet recorded."""
+    done = subprocess.run([sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED], capture_output=True, text=True,
+                          timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[(1, 1)]\n", "")
