@@ -29,7 +29,7 @@ EACH_BUILD = -m "not long and not once"
 # ThreadSanitizer's shadow collides with the mappings of a kernel that randomises more than 28 bits of an address.
 FIXED_ADDRESSES = $(shell setarch --addr-no-randomize true 2>/dev/null && echo setarch --addr-no-randomize)
 
-.PHONY: help demo test lint test-python test-native test-sanitized test-pythons test-sdks check-models check-long bench bench-ring bench-leaks clean
+.PHONY: help demo test lint test-python test-native test-sanitized test-pythons test-sdks check-models check-long docs bench bench-ring bench-leaks clean
 
 help: ## show the targets (default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do
@@ -109,6 +109,9 @@ bench-ring: $(VENV)/.installed-bench ## SpanRing beside deque, queue.Queue and c
 
 bench-leaks: $(VENV)/.installed-bench ## leaks found, and false alarms, in 51 services (under 5 minutes)
 	$(VENV)/bin/python -m benchmarks.leaks
+
+docs: $(VENV)/.installed-docs ## the documentation as a site, in build/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --quiet
 
 clean: ## remove what these targets made
 	rm -rf .venv .venv-* build .pytest_cache .hypothesis .mypy_cache .ruff_cache .benchmarks
