@@ -63,6 +63,13 @@ class Collected:
         return True
 
 
+@pytest.fixture(autouse=True)
+def _nothing_stays() -> Iterator[None]:
+    """Other tests look for caches of spans."""
+    yield
+    globals()["kept"] = {}
+
+
 @pytest.fixture
 def collected() -> Collected:
     """What arrives."""
