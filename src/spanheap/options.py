@@ -9,10 +9,12 @@ from typing import Any
 
 from spanheap import _core
 from spanheap.detection.policy import LeakPolicy
-from spanheap.dumps.policy import DumpPolicy
+from spanheap.dumps.policy import DumpPolicy, check_signal
+
+SAMPLE_INTERVALS = 1, 1 << 40
 
 
-def _number(name: str, value: Any, low: float, high: float, *, whole: bool = True) -> Any:
+def check_number(name: str, value: Any, low: float, high: float, *, whole: bool = True) -> Any:
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds):
         raise TypeError(f"{name} must be {'a whole number' if whole else 'a number'}, not {value!r}")
@@ -42,24 +44,26 @@ class Options:
     pause_budget_ms: float = 50
     label_metrics: Sequence[str] = ()
     propagate_to_threads: bool = False
+    enabled: bool = True
+    toggle_signal: int | None = None
 
     def checked(self) -> Options:
         """These options, with the seed drawn. Raises TypeError or ValueError."""
-        _number("sample_interval", self.sample_interval, 1, 1 << 40)
-        _number("max_depth", self.max_depth, 1, _core.MAX_DEPTH)
-        _number("max_samples", self.max_samples, 16, 1 << 24)
-        _number("span_capacity", self.span_capacity, 1, 1 << 22)
-        _number("span_ttl", self.span_ttl, 0.001, 3_283_200, whole=False)   # as SpanRing, see docs/ring.md
-        _number("pause_budget_ms", self.pause_budget_ms, 0, 60_000, whole=False)
-        for name in ("adaptive", "propagate_to_threads"):
+        check_number("sample_interval", self.sample_interval, *SAMPLE_INTERVALS)
+        check_number("max_depth", self.max_depth, 1, _core.MAX_DEPTH)
+        check_number("max_samples", self.max_samples, 16, 1 << 24)
+        check_number("span_capacity", self.span_capacity, 1, 1 << 22)
+        check_number("span_ttl", self.span_ttl, 0.001, 3_283_200, whole=False)   # as SpanRing, see docs/ring.md
+        check_number("pause_budget_ms", self.pause_budget_ms, 0, 60_000, whole=False)
+        for name in ("adaptive", "propagate_to_threads", "enabled"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if isinstance(self.label_metrics, str) or not all(isinstance(key, str) for key in self.label_metrics):
             raise TypeError(f"label_metrics must be a sequence of label keys, not {self.label_metrics!r}")
         if self.tick is not None:
-            _number("tick", self.tick, 0.01, 3600, whole=False)
+            check_number("tick", self.tick, 0.01, 3600, whole=False)
         if self.seed is not None:
-            _number("seed", self.seed, 0, (1 << 64) - 1)
+            check_number("seed", self.seed, 0, (1 << 64) - 1)
         for name, kind in (("detect", LeakPolicy), ("dumps", DumpPolicy)):
             if not isinstance(getattr(self, name), (kind, type(None))):
                 raise TypeError(f"{name} must be a {kind.__name__} or None, not {getattr(self, name)!r}")
@@ -73,5 +77,9 @@ class Options:
             path = os.fsdecode(self.recorder)
             if not path or path.endswith("/") or "\0" in path:
                 raise ValueError(f"recorder must be None or the path of a file, not {self.recorder!r}")
+        if self.toggle_signal is not None:
+            check_signal("toggle_signal=…", self.toggle_signal)
+            if self.dumps is not None and self.dumps.signal == self.toggle_signal:
+                raise ValueError(f"toggle_signal must be another signal than the DumpPolicy's, not {self.toggle_signal!r}")
         seed = self.seed if self.seed is not None else int.from_bytes(os.urandom(8), "little")
         return replace(self, seed=seed, label_metrics=tuple(self.label_metrics))

@@ -16,11 +16,12 @@ from spanheap.detection.verdict import LeakVerdict
 from spanheap.detection.watch import LeakWatch
 from spanheap.dumps.automatic import Automatic
 from spanheap.errors import SpanheapError
-from spanheap.options import Options
+from spanheap.options import SAMPLE_INTERVALS, Options, check_number
 from spanheap.snapshot import HeapSnapshot, Totals
 from spanheap.spans import attribution, providers, watch
 from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
+from spanheap.switch import Switch
 from spanheap.telemetry import gauges
 from spanheap.ticker import Ticker
 
@@ -57,6 +58,7 @@ class Session:
         self._ticking = False
         self._recorder: FlightRecorder | None = None
         self._recorder_errors = 0
+        self._switch = Switch(float(options.sample_interval), options.enabled, options.toggle_signal)
         self._exception_before = id(_uncaught())   # not a reference: it has frames, and they have everything
         if options.recorder is not None:
             from spanheap.recorder.writer import FlightRecorder
@@ -83,6 +85,7 @@ class Session:
             raise SpanheapError(f"spanheap cannot start: {problem}")
         self._running = True
         try:
+            self._switch.start()
             if self._leaks is not None:
                 self._leaks.start()
             attribution.bind()
@@ -132,6 +135,7 @@ class Session:
                 return
             if self._ticker is not None:
                 self._ticker.stop()
+            self._switch.close()
             if self._dumps is not None:
                 self._dumps.close(self, time.time() if self._ticker is not None else self._now)
             if self._recorder is not None:
@@ -159,6 +163,7 @@ class Session:
         if not self._running:
             return
         self._dump_lock = threading.Lock()
+        self._switch.forked()
         self._ticking = False
         if self._dumps is not None:
             self._dumps.forked()
@@ -193,7 +198,9 @@ class Session:
             self._attached = providers.attach(self._options.tracer_provider)
         self._now = now
         watch.tick(now)
-        if self._leaks is not None:
+        if self._switch.tick() and self._leaks is not None:
+            if self._switch.take_resumed():   # what was made meanwhile was not seen: it is not to be taken for native growth
+                self._leaks = self._leaks.begun_anew()
             self._leaks.tick(now)
         if self._recorder is not None:
             if self._recorder.is_orphaned:   # not where the child makes its first span: that is the service's time
@@ -265,6 +272,22 @@ class Session:
         """
         return self._leaks.verdicts() if self._leaks is not None else []
 
+    def configure(self, *, sample_interval: int | None = None, enabled: bool | None = None) -> None:
+        """Change the mean bytes between samples, or switch sampling off and on, while the service runs. None: as it is.
+
+        Estimates stay unbiased: each sample is weighed with the interval that it was drawn with. `enabled=False` takes no
+        more samples; those that live stay tracked, spans are followed, dumps can be asked for. What is made until
+        `enabled=True` is in no result, and the leak detector begins anew then. From any thread. Raises TypeError or
+        ValueError for a value that cannot be, SpanheapError after the session's end.
+        """
+        if sample_interval is not None:
+            check_number("sample_interval", sample_interval, *SAMPLE_INTERVALS)
+        if enabled is not None and not isinstance(enabled, bool):
+            raise TypeError(f"enabled must be True, False or None, not {enabled!r}")
+        with running.lock():
+            self._require_running()
+            self._switch.set(None if sample_interval is None else float(sample_interval), enabled)
+
     def audit(self, *, interval: float | None = 10.0, budget_ms: float = 250, min_growth: int = 64) -> Audit:
         """Which caches keep ended spans, or grow without bound: a context manager around the work of a service.
 
@@ -300,6 +323,8 @@ class Session:
             hook=_core.hook_mode(),
             attribution=_core.attribution() != _core.ATTRIBUTION_OFF,
             sample_interval=_core.sample_interval(),
+            sampling=_core.sampling(),
+            reconfigured=self._switch.changes,
             cpu_s=counters["sampling_ns"] / 1e9 + (ticker.cpu_s if ticker else 0.0),
             ticks=self._ticks,
             longest_tick_s=self._longest_tick_s,

@@ -40,6 +40,8 @@ def start(
     pause_budget_ms: float = 50,
     label_metrics: Sequence[str] = (),
     propagate_to_threads: bool = False,
+    enabled: bool = True,
+    toggle_signal: int | None = None,
 ) -> Session:
     """Start profiling this process; the session runs until its `shutdown()`, or the end of the process.
 
@@ -63,6 +65,8 @@ def start(
     propagate_to_threads: while the session runs, `ThreadPoolExecutor.submit` (hence `run_in_executor`) and `Thread.start`
         carry the current span and labels along; without it, what other threads make has no span unless the application
         hands its context on, as `asyncio.to_thread` does.
+    enabled: False: no samples are taken until `Session.configure(enabled=True)`, or the signal.
+    toggle_signal: switches sampling off, and on again, at the next tick; a handler that was there is called as before.
 
     Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
     """
@@ -71,6 +75,7 @@ def start(
         span_capacity=span_capacity, span_ttl=span_ttl, tracer_provider=tracer_provider, meter_provider=meter_provider,
         logger_provider=logger_provider, tick=tick, detect=detect, dumps=dumps, recorder=recorder,
         pause_budget_ms=pause_budget_ms, label_metrics=label_metrics, propagate_to_threads=propagate_to_threads,
+        enabled=enabled, toggle_signal=toggle_signal,
     ).checked()
     with running.lock():
         already = running.current()

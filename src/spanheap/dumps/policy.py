@@ -19,6 +19,14 @@ def _number(name: str, value: Any, low: float, high: float, *, whole: bool = Fal
         raise ValueError(f"DumpPolicy({name}=…) must be between {low:,} and {high:,}, not {value!r}")
 
 
+def check_signal(name: str, value: Any) -> None:
+    """Raises ValueError for what is no signal that a handler can be for."""
+    if not isinstance(value, int) or isinstance(value, bool) or value not in signals.valid_signals():
+        raise ValueError(f"{name} must be a signal, as signal.SIGUSR2, not {value!r}")
+    if value in _FAULTS | _NOT_TO_BE_HANDLED:
+        raise ValueError(f"{name} cannot be {signals.Signals(value).name}: SIGUSR2 can")
+
+
 @dataclass(frozen=True)
 class DumpPolicy:
     """Passed as `dumps=`; None switches automatic dumps off. docs/dumps.md says what each trigger does.
@@ -77,11 +85,7 @@ class DumpPolicy:
         if self.growth_percent is not None:
             _number("growth_percent", self.growth_percent, 0.01, 1e6)
         if self.signal is not None:
-            is_number = isinstance(self.signal, int) and not isinstance(self.signal, bool)
-            if not is_number or self.signal not in signals.valid_signals():
-                raise ValueError(f"DumpPolicy(signal=…) must be a signal, as signal.SIGUSR2, not {self.signal!r}")
-            if self.signal in _FAULTS | _NOT_TO_BE_HANDLED:
-                raise ValueError(f"DumpPolicy(signal=…) cannot be {signals.Signals(self.signal).name}: SIGUSR2 can")
+            check_signal("DumpPolicy(signal=…)", self.signal)
         if self.folder is not None and (not isinstance(self.folder, (str, os.PathLike)) or not os.fspath(self.folder)):
             raise TypeError(f"DumpPolicy(folder=…) must be None or the path of a directory, not {self.folder!r}")
 
