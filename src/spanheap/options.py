@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
 
 from spanheap import _core
 from spanheap.detection.policy import LeakPolicy
@@ -47,23 +47,24 @@ class Options:
     enabled: bool = True
     toggle_signal: int | None = None
 
+    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        "sample_interval": SAMPLE_INTERVALS, "max_depth": (1, _core.MAX_DEPTH), "max_samples": (16, 1 << 24),
+        "seed": (0, (1 << 64) - 1), "span_capacity": (1, 1 << 22),
+        "span_ttl": (0.001, 3_283_200),   # as SpanRing, see docs/ring.md
+        "tick": (0.01, 3600), "pause_budget_ms": (0, 60_000),
+    }
+
     def checked(self) -> Options:
         """These options, with the seed drawn. Raises TypeError or ValueError."""
-        check_number("sample_interval", self.sample_interval, *SAMPLE_INTERVALS)
-        check_number("max_depth", self.max_depth, 1, _core.MAX_DEPTH)
-        check_number("max_samples", self.max_samples, 16, 1 << 24)
-        check_number("span_capacity", self.span_capacity, 1, 1 << 22)
-        check_number("span_ttl", self.span_ttl, 0.001, 3_283_200, whole=False)   # as SpanRing, see docs/ring.md
-        check_number("pause_budget_ms", self.pause_budget_ms, 0, 60_000, whole=False)
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.name in self.RANGES and not (value is None and "None" in str(option.type)):
+                check_number(option.name, value, *self.RANGES[option.name], whole="int" in str(option.type))
         for name in ("adaptive", "propagate_to_threads", "enabled"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if isinstance(self.label_metrics, str) or not all(isinstance(key, str) for key in self.label_metrics):
             raise TypeError(f"label_metrics must be a sequence of label keys, not {self.label_metrics!r}")
-        if self.tick is not None:
-            check_number("tick", self.tick, 0.01, 3600, whole=False)
-        if self.seed is not None:
-            check_number("seed", self.seed, 0, (1 << 64) - 1)
         for name, kind in (("detect", LeakPolicy), ("dumps", DumpPolicy)):
             if not isinstance(getattr(self, name), (kind, type(None))):
                 raise TypeError(f"{name} must be a {kind.__name__} or None, not {getattr(self, name)!r}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal as signals
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 # Raised by what the process itself did: Python's handler would run after the instruction, which is repeated for ever.
 _FAULTS = {signals.SIGSEGV, signals.SIGBUS, signals.SIGFPE, signals.SIGILL, signals.SIGABRT, signals.SIGTRAP}
@@ -64,26 +64,24 @@ class DumpPolicy:
     baseline_after: float = 60.0
     """Seconds after the start at which what later dumps are compared with is captured."""
 
+    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        "full_at": (0.01, 1.0), "aggregates_at": (0.01, 1.0), "limit_bytes": (1, 1 << 60), "growth_percent": (0.01, 1e6),
+        "growth_within": (1, 1e6), "cooldown_s": (0, 1e7), "max_per_day": (1, 1000), "keep": (1, 10_000),
+        "max_folder_bytes": (1, 1 << 60), "min_free_bytes": (0, 1 << 60), "baseline_after": (0, 1e7),
+    }
+
     def __post_init__(self) -> None:
         for name in ("on_leak", "on_memory_error"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"DumpPolicy({name}=…) must be True or False, not {getattr(self, name)!r}")
-        for name, low, high in (("growth_within", 1, 1e6), ("cooldown_s", 0, 1e7), ("baseline_after", 0, 1e7)):
-            _number(name, getattr(self, name), low, high)
-        for name, low, high in (("max_per_day", 1, 1000), ("keep", 1, 10_000), ("max_folder_bytes", 1, 1 << 60),
-                                ("min_free_bytes", 0, 1 << 60)):
-            _number(name, getattr(self, name), low, high, whole=True)
-        for name in ("full_at", "aggregates_at"):
-            if getattr(self, name) is not None:
-                _number(name, getattr(self, name), 0.01, 1.0)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in self.RANGES and not (value is None and "None" in str(field.type)):
+                _number(field.name, value, *self.RANGES[field.name], whole="int" in str(field.type))
         if self.full_at is not None and self.aggregates_at is not None and self.full_at > self.aggregates_at:
             raise ValueError(
                 f"DumpPolicy(full_at=…) must not be above aggregates_at={self.aggregates_at!r}, not {self.full_at!r}"
             )
-        if self.limit_bytes is not None:
-            _number("limit_bytes", self.limit_bytes, 1, 1 << 60, whole=True)
-        if self.growth_percent is not None:
-            _number("growth_percent", self.growth_percent, 0.01, 1e6)
         if self.signal is not None:
             check_signal("DumpPolicy(signal=…)", self.signal)
         if self.folder is not None and (not isinstance(self.folder, (str, os.PathLike)) or not os.fspath(self.folder)):
