@@ -1,6 +1,6 @@
 """A Celery worker that makes thumbnails: with EXAMPLE_LEAK=1 its task keeps each of them, for its statistics.
 
-    opentelemetry-instrument celery --workdir examples --app celery_thumbnails worker --concurrency 2 --without-mingle --without-gossip
+    opentelemetry-instrument celery --workdir examples --app celery_thumbnails worker --concurrency 2 --without-mingle
     python examples/celery_thumbnails.py --seconds 60      # load
 
 The broker is a folder (EXAMPLE_BROKER; ./example-broker by default), so that nothing else has to be installed.

@@ -1,7 +1,7 @@
-"""The command line: `spanheap demo`, `spanheap audit`, `spanheap recover`, `spanheap --version`.
+"""The command line: `spanheap run`, `demo`, `audit`, `recover`, `--version`.
 
 Exit status: 0 success; 1 the command failed or, for `demo`, did not find what it should; 2 wrong usage;
-130 interrupted. Of `audit`: see spanheap/audit/command.py.
+130 interrupted. Of `audit` and `run`: see spanheap/audit/command.py, spanheap/instrumentation/command.py.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from spanheap.audit import command as audit
+from spanheap.instrumentation import command as run
 from spanheap.version import __version__
 
 INTERRUPTED = 130   # 128 + SIGINT, as shells report it
@@ -22,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if own[:1] == ["audit"]:   # what follows the name of a program is for the program to read
         first, others = audit.split(own[1:])
         own = ["audit", *first]
+    elif own[:1] == ["run"]:
+        first, others = run.split(own[1:])
+        own = ["run", *first]
     options = build_parser().parse_args(own)
     options.arguments = others
     try:
@@ -61,6 +65,7 @@ def build_parser() -> argparse.ArgumentParser:
                          help="also write the live memory to OUT, for `go tool pprof`")
     recover.set_defaults(run=run_recover)
     audit.add_parser(commands)
+    run.add_parser(commands)
     return parser
 
 

@@ -19,22 +19,26 @@ from spanheap.options import Options
 
 logger = logging.getLogger("spanheap")
 
+NONE_GIVEN: Mapping[Variable, Any] = {}
 _UNKNOWN_NAMED = 5
 
 
-def options(environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """The options that are set, for `spanheap.start(**options())`. Logs what is wrong, and raises nothing."""
-    values: dict[Variable, Any] = {}
+def options(environ: Mapping[str, str] = os.environ, given: Mapping[Variable, Any] = NONE_GIVEN) -> dict[str, Any]:
+    """The options that are set, for `spanheap.start(**options())`. Logs what is wrong, and raises nothing.
+
+    given: values that go before those of the environment, and go with each other.
+    """
+    values: dict[Variable, Any] = dict(given)
     for variable in VARIABLES:
         text = environ.get(variable.name, "")
-        if not text.strip():   # as OpenTelemetry has it: empty is unset
+        if not text.strip() or variable in given:   # as OpenTelemetry has it: empty is unset
             continue
         try:
             values[variable] = variable.parse(text)
         except ValueError as error:
             _ignored(variable, text, error)
     _warn_of_unknown(environ)
-    return combined(values, lambda variable, error: _ignored(variable, environ[variable.name], error))
+    return combined(values, lambda variable, error: _ignored(variable, environ.get(variable.name, ""), error))
 
 
 def combined(values: Mapping[Variable, Any], ignored: Callable[[Variable, Exception], None]) -> dict[str, Any]:
