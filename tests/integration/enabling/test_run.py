@@ -24,9 +24,9 @@ def start(command: list[str], folder: Path, **variables: str) -> subprocess.Pope
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def run(command: list[str], folder: Path, **variables: str) -> tuple[int, str, str]:
-    """(status, stdout, stderr) of python with these arguments."""
-    with start(command, folder, **variables) as process:
+def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """(status, stdout, stderr)."""
+    with process:
         try:
             out, err = process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
@@ -35,9 +35,15 @@ def run(command: list[str], folder: Path, **variables: str) -> tuple[int, str, s
     return process.returncode, out, err
 
 
+def run(command: list[str], folder: Path, **variables: str) -> tuple[int, str, str]:
+    """(status, stdout, stderr) of python with these arguments."""
+    return ended(start(command, folder, **variables))
+
+
 def both(arguments: list[str], folder: Path) -> tuple[tuple[int, str, str], tuple[int, str, str]]:
     """What `python` and `spanheap run` do with these."""
-    return run(arguments, folder), run(["-m", "spanheap", "run", *arguments], folder)
+    processes = start(arguments, folder), start(["-m", "spanheap", "run", *arguments], folder)
+    return ended(processes[0]), ended(processes[1])
 
 
 PROGRAMS = {
@@ -103,7 +109,9 @@ def test_a_service_that_is_told_to_stop_says_what_it_kept(tmp_path: Path) -> Non
 def test_the_line_has_the_verdict(tmp_path: Path) -> None:
     """What the detector says, of the simple rule here, which needs few seconds; the dump is in the folder of dumps."""
     tmp_path.joinpath("program.py").write_text(
-        "import time\nkept = []\nfor _ in range(20):\n    kept.append(bytes(500_000)); time.sleep(0.1)\n")
+        "import time, spanheap\nkept, end = [], time.monotonic() + 50\n"
+        "while not spanheap.current().leaks() and time.monotonic() < end:\n"
+        "    kept.append(bytes(500_000)); time.sleep(0.05)\n")
     status, _, err = run(
         ["-m", "spanheap", "run", "--tick", "0.1", "--detect-percent", "1", "--detect-within", "1", "--dumps", "false",
          "program.py"], tmp_path, OTEL_PYTHON_SPANHEAP_SAMPLE_INTERVAL="4096")
