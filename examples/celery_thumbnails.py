@@ -3,7 +3,7 @@
     opentelemetry-instrument celery --workdir examples --app celery_thumbnails worker --concurrency 2 --without-mingle
     python examples/celery_thumbnails.py --seconds 60      # load
 
-The broker is a folder (EXAMPLE_BROKER; ./example-broker by default), so that nothing else has to be installed.
+The broker is a folder (EXAMPLE_BROKER; `broker` beside this file by default), so that nothing else has to be installed.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from celery import Celery, Task
 from celery.result import AsyncResult
 
 LEAK = os.environ.get("EXAMPLE_LEAK") == "1"
-SIDE = 96             # pixels
-AT_A_TIME = 8         # jobs that wait
+SIDE = 128            # pixels
+AT_A_TIME = 4         # jobs that wait
 
-folder = Path(os.environ.get("EXAMPLE_BROKER", "example-broker")).absolute()
+folder = Path(os.environ.get("EXAMPLE_BROKER") or Path(__file__).parent / "broker").absolute()
 for name in ("outbox", "messages", "control", "results"):
     folder.joinpath(name).mkdir(parents=True, exist_ok=True)
 app = Celery("thumbnails", broker="filesystem://", backend=folder.joinpath("results").as_uri())
 app.conf.update(
     broker_transport_options={
         "data_folder_in": str(folder / "messages"), "data_folder_out": str(folder / "outbox"),
-        "control_folder": str(folder / "control"), "polling_interval": 0.02,
+        "control_folder": str(folder / "control"), "polling_interval": 0.01,
     },
     broker_connection_retry_on_startup=True,
 )
@@ -80,6 +80,9 @@ def load(seconds: float) -> tuple[int, int]:
         try:
             failed += result.get(timeout=30, interval=0.01) != SIDE * SIDE * 3
             result.forget()
+        except KeyboardInterrupt:   # enough: those under way are waited for
+            deadline = 0.0
+            waiting.append(result)
         except Exception as error:
             print(f"job {result.id}: {error!r}")
             failed += 1

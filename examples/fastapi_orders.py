@@ -76,18 +76,19 @@ class LastAnswers:
 answers: AllAnswers | LastAnswers = AllAnswers() if LEAK else LastAnswers()
 numbers = itertools.count(1)
 PRICES = {f"product-{n}": 100 + n for n in range(50)}
+NAMES = {name: name for name in PRICES}   # one string for each, however many orders name it
 
 
 def confirm(order: Order) -> dict[str, Any]:
     """The confirmation, with a line and its text for each product."""
     lines = [
         {
-            "product": line.product, "quantity": line.quantity, "price": PRICES[line.product] * line.quantity,
+            "product": NAMES[line.product], "quantity": line.quantity, "price": PRICES[line.product] * line.quantity,
             "text": f"{line.quantity} x {line.product} for {order.customer}, to be delivered within three days. " * 4,
         }
         for line in order.lines
     ]
-    return {"number": next(numbers), "customer": order.customer, "lines": lines}
+    return {"number": next(numbers), "customer": order.customer.title(), "lines": lines}
 
 
 @app.post("/orders")
@@ -128,7 +129,7 @@ def load(url: str, seconds: float, connections: int) -> tuple[int, int]:
                 body = json.dumps({"customer": f"customer-{customer}", "lines": lines})
             right = False
             request_headers = headers | {"Idempotency-Key": uuid.uuid4().hex}
-            for _ in range(2):   # a server that ends closes connections; to ask again does no harm
+            for _ in range(5):   # a server that ends closes connections; to ask again does no harm
                 try:
                     connection.request(method, path, body, request_headers)
                     response = connection.getresponse()
@@ -143,8 +144,13 @@ def load(url: str, seconds: float, connections: int) -> tuple[int, int]:
     clients = [threading.Thread(target=client, args=(n,)) for n in range(connections)]
     for thread in clients:
         thread.start()
-    for thread in clients:
-        thread.join()
+    try:
+        for thread in clients:
+            thread.join()
+    except KeyboardInterrupt:   # enough: those under way are waited for
+        deadline = 0.0
+        for thread in clients:
+            thread.join()
     return counts[0], counts[1]
 
 

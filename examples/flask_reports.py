@@ -72,8 +72,13 @@ def load(url: str, seconds: float, connections: int) -> tuple[int, int]:
     clients = [threading.Thread(target=client, args=(n * CUSTOMERS // connections,)) for n in range(connections)]
     for thread in clients:
         thread.start()
-    for thread in clients:
-        thread.join()
+    try:
+        for thread in clients:
+            thread.join()
+    except KeyboardInterrupt:   # enough: those under way are waited for
+        deadline = 0.0
+        for thread in clients:
+            thread.join()
     return counts[0], counts[1]
 
 

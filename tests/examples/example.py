@@ -27,8 +27,8 @@ QUIET = {
 }
 # So that a leak is found in some 10 seconds instead of a minute.
 SOON = {
-    "OTEL_PYTHON_SPANHEAP_SAMPLE_INTERVAL": "32KiB", "OTEL_PYTHON_SPANHEAP_DETECT_URGENT_BYTES": "1MiB",
-    "OTEL_PYTHON_SPANHEAP_TICK": "0.5",
+    "OTEL_PYTHON_SPANHEAP_SAMPLE_INTERVAL": "32KiB", "OTEL_PYTHON_SPANHEAP_DETECT_URGENT_BYTES": "2MiB",
+    "OTEL_PYTHON_SPANHEAP_TICK": "0.5", "OTEL_PYTHON_SPANHEAP_PAUSE_BUDGET_MS": "5000",
 }
 
 
@@ -65,7 +65,7 @@ FLASK = Example(
 )
 CELERY = Example(
     "celery_thumbnails",
-    ("celery", "--workdir=examples", "--app=celery_thumbnails", "worker", "--concurrency=2", "--without-mingle",
+    ("celery", "--workdir=examples", "--app=celery_thumbnails", "worker", "--concurrency=1", "--without-mingle",
      "--without-gossip", "--loglevel=warning"),
     "scale", "run/thumbnail", "celery_thumbnails:thumbnail",
 )
@@ -107,25 +107,26 @@ class Running:
         if self.example is not CELERY:
             self._process.wait_for("a server", accepts)
 
-    def load(self, seconds: float) -> tuple[int, int]:
-        """As the README says; returns (requests, failed ones)."""
+    def load(self, seconds: float, *, until_verdict: bool = False) -> tuple[int, int]:
+        """As the README says; returns (requests, failed ones). until_verdict: Ctrl-C once a leak is in the log."""
         where = [] if self.example is CELERY else [f"http://127.0.0.1:{self._port}", "--connections=2"]
-        done = subprocess.run(
+        with subprocess.Popen(
             [sys.executable, str(self.example.path), *where, f"--seconds={seconds}"], env=os.environ | self._environment,
-            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=seconds + TIMEOUT, check=True,
-        )
-        found = re.search(r"(\d+) (?:requests|jobs), (\d+) failed", done.stdout)
-        assert found, done.stdout + done.stderr
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        ) as process:
+            try:
+                while until_verdict and process.poll() is None:
+                    if self.verdicts():
+                        process.send_signal(signal.SIGINT)
+                        break
+                    time.sleep(0.2)
+                output, _ = process.communicate(timeout=seconds + TIMEOUT)
+            except BaseException:
+                process.kill()
+                raise
+        found = re.search(r"(\d+) (?:requests|jobs), (\d+) failed", output)
+        assert found, output + self.log()
         return int(found[1]), int(found[2])
-
-    def load_until_verdict(self, portion: float, at_most: float) -> tuple[int, int]:
-        """Again and again, until a leak is in the log."""
-        requests = failed = 0
-        deadline = time.monotonic() + at_most
-        while not self.verdicts() and time.monotonic() < deadline:
-            more = self.load(portion)
-            requests, failed = requests + more[0], failed + more[1]
-        return requests, failed
 
     def log(self) -> str:
         return self._process.log()
@@ -146,6 +147,11 @@ class Running:
         name = re.compile(rf"dump written to (\S+-{pid}-\S+) \(signal\)")
         found = self._process.wait_for(f"a dump of {pid}", lambda: name.search(self.log()))
         return spanheap.open_dump(found[1])
+
+    def end_workers(self) -> None:
+        """All there are, by SIGTERM."""
+        for pid in self.workers():
+            os.kill(pid, signal.SIGTERM)
 
     def stop(self) -> int:
         """As its supervisor would; the status."""
