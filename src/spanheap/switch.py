@@ -66,7 +66,7 @@ class Switch:
             if not self._replaced and not self._signal.is_in_place():
                 self._replaced = True
                 logger.warning("spanheap: no switch on %s any more: the service, or its server, has replaced the handler; "
-                               "choose another signal, say SIGPROF", self._signal.name)
+                               "choose another signal, say SIGIO", self._signal.name)
         return self._enabled
 
     def take_resumed(self) -> bool:

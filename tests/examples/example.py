@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import re
 import shutil
@@ -22,7 +23,7 @@ INSTRUMENT = shutil.which("opentelemetry-instrument", path=f"{Path(sys.executabl
 # No exporters, and dumps on a signal that gunicorn and Celery leave alone.
 QUIET = {
     "OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none",
-    "OTEL_PYTHON_SPANHEAP_DUMPS_SIGNAL": "SIGPROF", "OTEL_PYTHON_SPANHEAP_DUMPS_COOLDOWN_S": "0",
+    "OTEL_PYTHON_SPANHEAP_DUMPS_SIGNAL": "SIGIO", "OTEL_PYTHON_SPANHEAP_DUMPS_COOLDOWN_S": "0",
     "OTEL_PYTHON_SPANHEAP_DUMPS_MAX_PER_DAY": "1000",
 }
 # So that a leak is found in some 10 seconds instead of a minute.
@@ -120,7 +121,7 @@ class Running:
                         process.send_signal(signal.SIGINT)
                         break
                     time.sleep(0.2)
-                output, _ = process.communicate(timeout=seconds + TIMEOUT)
+                output, _ = process.communicate(timeout=seconds + 2 * TIMEOUT)
             except BaseException:
                 process.kill()
                 raise
@@ -138,12 +139,15 @@ class Running:
 
     def workers(self) -> set[int]:
         """The processes that the server has made, and that are there."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return {pid for pid in map(int, children) if b"resource_tracker" not in _command_line(pid)}
+        children = set()
+        for thread in Path(f"/proc/{self._process.pid}/task").iterdir():   # that has forked them
+            with contextlib.suppress(OSError):
+                children |= set(map(int, thread.joinpath("children").read_text().split()))
+        return {pid for pid in children if b"resource_tracker" not in _command_line(pid)}
 
     def dump_of(self, pid: int) -> spanheap.Dump:
         """Asked for by the signal."""
-        os.kill(pid, signal.SIGPROF)
+        os.kill(pid, signal.SIGIO)
         name = re.compile(rf"dump written to (\S+-{pid}-\S+) \(signal\)")
         found = self._process.wait_for(f"a dump of {pid}", lambda: name.search(self.log()))
         return spanheap.open_dump(found[1])
