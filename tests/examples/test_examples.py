@@ -77,6 +77,7 @@ def restart(example: Example, folder: Path, *more: str) -> None:
         assert requests > 0 and failed == 0, service.log()
 
 
+@pytest.mark.long
 def test_workers_that_are_replaced_go_on(tmp_path: Path) -> None:
     """`--max-requests` and the like, or a worker that was ended: by fork (gunicorn, Celery) and by spawn (uvicorn)."""
     more = {
