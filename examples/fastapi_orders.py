@@ -84,7 +84,7 @@ def confirm(order: Order) -> dict[str, Any]:
     lines = [
         {
             "product": NAMES[line.product], "quantity": line.quantity, "price": PRICES[line.product] * line.quantity,
-            "text": f"{line.quantity} x {line.product} for {order.customer}, to be delivered within three days. " * 4,
+            "text": f"{line.quantity} x {line.product} for {order.customer}, to be delivered within three days. " * 16,
         }
         for line in order.lines
     ]

@@ -19,7 +19,7 @@ from flask import Flask, Response
 
 LEAK = os.environ.get("EXAMPLE_LEAK") == "1"
 CUSTOMERS = 100
-ROWS = 150
+ROWS = 1000
 
 app = Flask("reports")
 
