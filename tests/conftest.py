@@ -30,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fuzz-seconds", type=float, default=600.0, help="of the reader of recordings (default 600)")
     group.addoption("--programs", type=int, default=1000, help="random ones, against the oracle (default 1000)")
     group.addoption("--leak-speed", type=float, default=1.0, help="of the clock until the alert (default 1)")
+    group.addoption("--example-seconds", type=float, default=60.0, help="of load on each of the examples (default 60)")
     group.addoption("--cpython-suites", default=CPYTHON_SUITES, help="CPython's tests to run while profiled")
 
 
@@ -69,6 +70,12 @@ def dump_kills(pytestconfig: pytest.Config) -> int:
 def dump_runs(pytestconfig: pytest.Config) -> int:
     """Return how often a process is brought to its memory limit."""
     return int(pytestconfig.getoption("--dump-runs"))
+
+
+@pytest.fixture(scope="session")
+def example_seconds(pytestconfig: pytest.Config) -> float:
+    """Return for how long an example is under load."""
+    return float(pytestconfig.getoption("--example-seconds"))
 
 
 @pytest.fixture(scope="session")

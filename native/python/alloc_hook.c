@@ -131,6 +131,10 @@ void sh_hook_unmute(void) { self.muted--; }
 static sh_rate rate_in_force(void) { return (sh_rate){ (float)hook.profile.interval, 1.0f }; }
 
 void sh_hook_draw_with_gil(void) {
+    if (hook.paused) {
+        hook.left = INT64_MAX;
+        return;
+    }
     hook.left_rate = rate_in_force();
     if (hook.window_end_ns) hook.left_rate.share = sh_hook_window_share();
     hook.left = sh_sampler_draw(&hook.rng, (double)hook.left_rate.interval * (double)hook.left_rate.share);
@@ -144,7 +148,7 @@ static SH_COLD PyThreadState *ran_out_in_hook(size_t size, size_t max_size, sh_r
     }
     PyThreadState *tstate = sampling_state_in_hook();
     if (!tstate) return NULL;   /* another interpreter: the countdown stays as it is, for the main one */
-    if (!hook.enabled) {
+    if (!hook.enabled || hook.paused) {
         hook.left = INT64_MAX;
         return NULL;
     }
@@ -166,13 +170,18 @@ static SH_COLD void raw_ran_out_in_hook(void *address, size_t size) {
         return;
     }
     uint32_t epoch = atomic_load_explicit(&hook.epoch, memory_order_acquire);
+    if (hook.paused) {   /* as if the next sample were 8 EiB away; what resumes begins a new epoch */
+        self.epoch = epoch;
+        self.left = INT64_MAX;
+        return;
+    }
     if (self.epoch != epoch) {
         /* By order of arrival, not by address: a given seed then gives a single thread the same samples again. */
         uint32_t ordinal = atomic_fetch_add_explicit(&hook.threads_seeded, 1, memory_order_relaxed);
         /* Mixed twice: one mix begins with seed ^ ordinal, which gives neighbouring seeds each other's streams. */
         sh_rng_seed(&self.rng, sh_hash_mix(sh_hash_mix(0, hook.seed), ordinal + UINT64_C(1)));
         self.epoch = epoch;
-        self.rate = (sh_rate){ hook.start_interval, 1.0f };
+        self.rate = (sh_rate){ atomic_load_explicit(&hook.start_interval, memory_order_relaxed), 1.0f };
         self.left = sh_sampler_draw(&self.rng, (double)self.rate.interval) - (int64_t)(size | (size == 0));
         if (self.left >= 0) return;
     }

@@ -38,10 +38,11 @@ typedef struct {
     sh_rng rng;                    /* GIL: OBJ/MEM countdown */
     _Atomic bool quiet;            /* an OBJ/MEM hook is inside the allocator beneath: RAW must not count its request again */
     _Atomic bool enabled;
-    _Atomic uint32_t epoch;        /* a new one starts all countdowns anew: session start, fork */
+    _Atomic bool paused;           /* no samples are taken; those there are stay tracked. Published by epoch */
+    _Atomic uint32_t epoch;        /* a new one starts all countdowns anew: session start, fork, another rate */
     uint64_t seed;
     _Atomic uint32_t threads_seeded;
-    float start_interval;          /* published by epoch: for threads that cannot read the rate in force, for want of the GIL */
+    _Atomic float start_interval;  /* published by epoch: for threads that cannot read the rate in force, for want of the GIL */
     PyInterpreterState *interpreter;
     uint32_t max_depth;
     int64_t window_end_ns;         /* 0: OBJ/MEM are hooked all the time */

@@ -195,7 +195,8 @@ const char *sh_hook_start_with_gil(const sh_hook_options *options) {
     hook.seed = options->profile.seed;
     sh_rng_seed(&hook.rng, hook.seed);
     atomic_store_explicit(&hook.threads_seeded, 0, memory_order_relaxed);
-    hook.start_interval = (float)options->profile.interval;
+    atomic_store_explicit(&hook.start_interval, (float)options->profile.interval, memory_order_relaxed);
+    hook.paused = false;
     hook.muted = hook.pending_overflow = hook.samples_begun = hook.sampling_ns = 0;
     atomic_store_explicit(&hook.without_thread_state, 0, memory_order_relaxed);
     lost = 0;
@@ -210,6 +211,16 @@ const char *sh_hook_start_with_gil(const sh_hook_options *options) {
     sh_got_patch_with_gil();
     sh_arenas_start_with_gil();
     return NULL;
+}
+
+/* Memoryless: countdowns may be thrown away, and each sample is weighed with what its own was drawn with (sampler.h). */
+void sh_hook_set_rate_with_gil(double interval, bool paused) {
+    if (!hook.enabled) return;
+    sh_profile_set_interval(&hook.profile, interval);
+    atomic_store_explicit(&hook.start_interval, (float)interval, memory_order_relaxed);
+    hook.paused = paused;
+    atomic_fetch_add_explicit(&hook.epoch, 1, memory_order_release);   /* for RAW's countdowns, of other threads, too */
+    if (!windows_now || hook.window_end_ns) sh_hook_draw_with_gil();
 }
 
 void sh_hook_tick_with_gil(void) {

@@ -21,6 +21,8 @@ typedef struct {
 const char *sh_hook_start_with_gil(const sh_hook_options *options);
 /* Stops sampling and forgets all samples. Blocks that were sampled live on as ordinary blocks. */
 void sh_hook_stop_with_gil(void);
+/* From here on at this mean interval, or not at all; samples there are stay as they are, with the interval of their own. */
+void sh_hook_set_rate_with_gil(double interval, bool paused);
 /* Once a second: sh_profile_tick. */
 void sh_hook_tick_with_gil(void);
 /* Still in the chain of every domain? If not: forget the samples (frees were missed), install again. Returns what is in force. */

@@ -106,6 +106,11 @@ bool sh_profile_restart(sh_profile *p, const sh_profile_options *options, sh_dro
     return true;
 }
 
+void sh_profile_set_interval(sh_profile *p, double interval) {
+    p->options.interval = p->interval = interval;
+    p->calm_since_s = INT64_MIN;
+}
+
 /* ------------------------------------------------------------------ references */
 
 static void retain(sh_profile *p, const sh_sample *s) {

@@ -112,11 +112,47 @@ static void test_adaptive_estimates_are_unbiased(void) {
     stop_profile();
 }
 
+/* Another interval half-way: samples keep their own, a full table doubles from the new one, and the estimates stay unbiased. */
+static void test_a_new_interval_leaves_estimates_unbiased(void) {
+    enum { SEEDS = 400, BLOCKS = 600 };
+    static const double intervals[] = { 2000.0, 100.0, 5000.0 };   /* the second overflows the table: 64 samples */
+    static const uint64_t sizes[] = { 40, 300, 2000, 20000 };
+    double sum = 0, squares = 0, truth = 0;
+    uint64_t raised = 0, valid = 0;
+    if (!start_profile(1.0, 64, true)) return;
+    for (uint64_t seed = 0; seed < SEEDS; seed++) {
+        sh_profile_options options = profile.options;
+        options.seed = seed;
+        if (!CHECK(sh_profile_restart(&profile, &options, drop))) return;
+        sh_rng rng;
+        sh_rng_seed(&rng, seed + 1000000);
+        for (uint32_t i = 0; i < BLOCKS; i++) {
+            if (i % (BLOCKS / 3) == 0) {
+                sh_profile_set_interval(&profile, intervals[i / (BLOCKS / 3)]);
+                CHECK(profile.interval == intervals[i / (BLOCKS / 3)]);
+            }
+            uint64_t size = sizes[i % 4];
+            if (sh_rng_uniform(&rng) <= sh_sampler_probability(size, profile.interval, 1.0)) record(i, size, SH_SPAN_NONE, NULL);
+            truth += seed == 0 ? (double)size : 0;
+        }
+        double live = sh_profile_sum(&profile).live_bytes;
+        sum += live;
+        squares += live * live;
+        raised += profile.counters.rate_raised;
+        valid += sh_profile_valid(&profile);
+    }
+    CHECK(raised >= SEEDS && valid == SEEDS);
+    double mean = sum / SEEDS, variance = squares / SEEDS - mean * mean;
+    CHECK(fabs(mean - truth) <= 4.0 * sqrt(variance / SEEDS));
+    stop_profile();
+}
+
 int main(void) {
     test_fixed_rate_drops_and_counts();
     test_rate_goes_up_when_full();
     test_thinning_releases_references();
     test_rate_comes_down_when_calm();
     test_adaptive_estimates_are_unbiased();
+    test_a_new_interval_leaves_estimates_unbiased();
     return CHECK_DONE();
 }

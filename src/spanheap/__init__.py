@@ -36,6 +36,7 @@ from spanheap.version import __version__  # noqa: E402
 if TYPE_CHECKING:
     from spanheap import otlp
     from spanheap.dumps.reader import Dump, open_dump
+    from spanheap.instrumentation.instrumentor import SpanheapInstrumentor
     from spanheap.retention.holders import Holder
     from spanheap.server.policy import DebugServer
     from spanheap.spans.sampler import NamingSampler
@@ -64,6 +65,10 @@ def __getattr__(name: str) -> Any:
         from spanheap.spans.sampler import NamingSampler
 
         return NamingSampler
+    if name == "SpanheapInstrumentor":
+        from spanheap.instrumentation.instrumentor import SpanheapInstrumentor
+
+        return SpanheapInstrumentor
     if name == "MemoryThrottledSpanProcessor":
         from spanheap.throttle.processor import MemoryThrottledSpanProcessor
 
@@ -97,6 +102,7 @@ __all__ = [
     "SpanStore",
     "SpanUsage",
     "SpanheapError",
+    "SpanheapInstrumentor",
     "Stats",
     "TraceSpans",
     "UnendedSpans",

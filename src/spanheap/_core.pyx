@@ -64,6 +64,16 @@ def stop():
     end_watch()
 
 
+def set_rate(double interval, bint sampling):
+    """Go on at this interval, or without taking samples."""
+    require_tables()
+    sh_hook_set_rate_with_gil(interval, not sampling)
+
+
+def sampling():
+    return bool(sh_the_hook.enabled and not sh_the_hook.paused)
+
+
 def set_wake_up(callback):
     """Call this once, when the next span starts or a hook meets one: how a forked child gets its tick thread when it has work."""
     global wake_up

@@ -468,7 +468,7 @@ cdef extern from "whole_numbers.h":
 
 cdef extern from "alloc_hook.h":
     ctypedef struct sh_hook:
-        bint enabled
+        bint enabled, paused
         uint64_t without_thread_state, muted, pending_overflow, sampling_ns
         sh_label_table labels
         sh_profile profile
@@ -505,6 +505,7 @@ cdef extern from "hook_install.h":
         double window_share
     const char *sh_hook_start_with_gil(const sh_hook_options *options)
     void sh_hook_stop_with_gil()
+    void sh_hook_set_rate_with_gil(double interval, bint paused)
     void sh_hook_tick_with_gil()
     sh_hook_mode sh_hook_check_with_gil()
     sh_hook_mode sh_hook_get_mode()

@@ -1,7 +1,7 @@
-"""The command line: `spanheap demo`, `audit`, `doctor`, `recover`, `report`, `diff`, `top`, `dump`; `spanheap --version`.
+"""The command line: `spanheap run`, `demo`, `audit`, `doctor`, `recover`, `report`, `diff`, `top`, `dump`, `--version`.
 
 Exit status: 0 success; 1 the command failed or, for `demo`, did not find what it should; 2 wrong usage;
-130 interrupted. Of `audit` and `doctor`: see spanheap/audit/command.py and spanheap/doctor/command.py.
+130 interrupted. Of `audit`, `doctor` and `run`: see their command.py.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from spanheap.audit import command as audit
 from spanheap.doctor import command as doctor
+from spanheap.instrumentation import command as run
 from spanheap.report import command as report
 from spanheap.server import command as server
 from spanheap.version import __version__
@@ -25,6 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if own[:1] in (["audit"], ["doctor"]):   # what follows the name of a program is for the program to read
         first, others = audit.split(own[1:])
         own = [own[0], *first]
+    elif own[:1] == ["run"]:
+        first, others = run.split(own[1:])
+        own = ["run", *first]
     options = build_parser().parse_args(own)
     options.arguments = others
     try:
@@ -67,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     server.add_parsers(commands)
     report.add_parser(commands)
     doctor.add_parser(commands)
+    run.add_parser(commands)
     return parser
 
 

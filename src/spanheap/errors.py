@@ -7,8 +7,10 @@ class SpanheapError(Exception):
     """Base of all errors of spanheap."""
 
 
-class UnsupportedInterpreter(SpanheapError):
-    """This interpreter cannot be profiled; the message says why."""
+class UnsupportedInterpreter(SpanheapError, ImportError):
+    """This interpreter cannot be profiled; the message says why.
+
+    Raised when spanheap is imported, and an ImportError: whoever loads plugins goes on without this one."""
 
 
 class DumpError(SpanheapError):

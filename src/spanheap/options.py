@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from spanheap import _core
 from spanheap.detection.policy import LeakPolicy
-from spanheap.dumps.policy import DumpPolicy
+from spanheap.dumps.policy import DumpPolicy, check_signal
+
+if TYPE_CHECKING:
+    from spanheap.server.policy import DebugServer
+
+SAMPLE_INTERVALS = 1, 1 << 40
 
 
-def _number(name: str, value: Any, low: float, high: float, *, whole: bool = True) -> Any:
+def check_number(name: str, value: Any, low: float, high: float, *, whole: bool = True) -> Any:
     kinds = (int,) if whole else (int, float)
     if isinstance(value, bool) or not isinstance(value, kinds):
         raise TypeError(f"{name} must be {'a whole number' if whole else 'a number'}, not {value!r}")
@@ -39,33 +44,35 @@ class Options:
     detect: LeakPolicy | None = field(default_factory=LeakPolicy)
     dumps: DumpPolicy | None = field(default_factory=DumpPolicy)
     recorder: str | os.PathLike[str] | None = None
-    debug_server: Any = None   # a server.policy.DebugServer, once checked
+    debug_server: str | DebugServer | None = None   # a DebugServer, once checked
     pause_budget_ms: float = 50
     label_metrics: Sequence[str] = ()
     propagate_to_threads: bool = False
     profiles_endpoint: str | None = None
     profiles_interval: float = 60.0
+    enabled: bool = True
+    toggle_signal: int | None = None
+
+    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        "sample_interval": SAMPLE_INTERVALS, "max_depth": (1, _core.MAX_DEPTH), "max_samples": (16, 1 << 24),
+        "seed": (0, (1 << 64) - 1), "span_capacity": (1, 1 << 22),
+        "span_ttl": (0.001, 3_283_200),   # as SpanRing, see docs/ring.md
+        "tick": (0.01, 3600), "pause_budget_ms": (0, 60_000), "profiles_interval": (0.05, 86_400),
+    }
 
     def checked(self) -> Options:
         """These options, with the seed drawn. Raises TypeError or ValueError."""
-        _number("sample_interval", self.sample_interval, 1, 1 << 40)
-        _number("max_depth", self.max_depth, 1, _core.MAX_DEPTH)
-        _number("max_samples", self.max_samples, 16, 1 << 24)
-        _number("span_capacity", self.span_capacity, 1, 1 << 22)
-        _number("span_ttl", self.span_ttl, 0.001, 3_283_200, whole=False)   # as SpanRing, see docs/ring.md
-        _number("pause_budget_ms", self.pause_budget_ms, 0, 60_000, whole=False)
-        for name in ("adaptive", "propagate_to_threads"):
+        for option in fields(self):
+            value = getattr(self, option.name)
+            if option.name in self.RANGES and not (value is None and "None" in str(option.type)):
+                check_number(option.name, value, *self.RANGES[option.name], whole="int" in str(option.type))
+        for name in ("adaptive", "propagate_to_threads", "enabled"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
         if not isinstance(self.profiles_endpoint, (str, type(None))):
             raise TypeError(f"profiles_endpoint must be None or a URL, not {self.profiles_endpoint!r}")
-        _number("profiles_interval", self.profiles_interval, 0.05, 86_400, whole=False)
         if isinstance(self.label_metrics, str) or not all(isinstance(key, str) for key in self.label_metrics):
             raise TypeError(f"label_metrics must be a sequence of label keys, not {self.label_metrics!r}")
-        if self.tick is not None:
-            _number("tick", self.tick, 0.01, 3600, whole=False)
-        if self.seed is not None:
-            _number("seed", self.seed, 0, (1 << 64) - 1)
         for name, kind in (("detect", LeakPolicy), ("dumps", DumpPolicy)):
             if not isinstance(getattr(self, name), (kind, type(None))):
                 raise TypeError(f"{name} must be a {kind.__name__} or None, not {getattr(self, name)!r}")
@@ -85,5 +92,9 @@ class Options:
             from spanheap.server.policy import policy_of  # only who asks pays for the import
 
             debug_server = policy_of(debug_server)
+        if self.toggle_signal is not None:
+            check_signal("toggle_signal=…", self.toggle_signal)
+            if self.dumps is not None and self.dumps.signal == self.toggle_signal:
+                raise ValueError(f"toggle_signal must be another signal than the DumpPolicy's, not {self.toggle_signal!r}")
         seed = self.seed if self.seed is not None else int.from_bytes(os.urandom(8), "little")
         return replace(self, seed=seed, label_metrics=tuple(self.label_metrics), debug_server=debug_server)

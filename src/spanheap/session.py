@@ -17,11 +17,12 @@ from spanheap.detection.watch import LeakWatch
 from spanheap.doctor.at_start import StartCheck
 from spanheap.dumps.automatic import Automatic
 from spanheap.errors import SpanheapError
-from spanheap.options import Options
+from spanheap.options import SAMPLE_INTERVALS, Options, check_number
 from spanheap.snapshot import HeapSnapshot, Totals
 from spanheap.spans import attribution, providers, watch
 from spanheap.spans.store import SpanStore
 from spanheap.stats import Stats
+from spanheap.switch import Switch
 from spanheap.telemetry.events import EventLog
 from spanheap.telemetry.gauges import Telemetry
 from spanheap.ticker import Ticker
@@ -61,6 +62,7 @@ class Session:
         self._ticking = False
         self._recorder: FlightRecorder | None = None
         self._recorder_errors = 0
+        self._switch = Switch(float(options.sample_interval), options.enabled, options.toggle_signal)
         self._exception_before = id(_uncaught())   # not a reference: it has frames, and they have everything
         if options.recorder is not None:
             from spanheap.recorder.writer import FlightRecorder
@@ -76,6 +78,7 @@ class Session:
         if options.debug_server is not None:
             from spanheap.server.server import Server
 
+            assert not isinstance(options.debug_server, str)   # checked
             self._server = Server(options.debug_server)
         self._events = EventLog(options.logger_provider, self.spans)
         if self._leaks is not None:
@@ -101,6 +104,7 @@ class Session:
             raise SpanheapError(f"spanheap cannot start: {problem}")
         self._running = True
         try:
+            self._switch.start()
             if self._leaks is not None:
                 self._leaks.start()
             attribution.bind()
@@ -161,6 +165,7 @@ class Session:
             self._telemetry.stop()
             if self._profiles is not None:
                 self._profiles.stop()
+            self._switch.close()
             if self._dumps is not None:
                 self._dumps.close(self, time.time() if self._ticker is not None else self._now)
             if self._recorder is not None:
@@ -188,6 +193,7 @@ class Session:
         if not self._running:
             return
         self._dump_lock = threading.Lock()
+        self._switch.forked()
         self._ticking = False
         if self._dumps is not None:
             self._dumps.forked()
@@ -225,7 +231,9 @@ class Session:
             self._attached = providers.attach(self._options.tracer_provider)
         self._now = now
         watch.tick(now)
-        if self._leaks is not None:
+        if self._switch.tick() and self._leaks is not None:
+            if self._switch.take_resumed():   # what was made meanwhile was not seen: it is not to be taken for native growth
+                self._leaks = self._leaks.begun_anew()
             self._leaks.tick(now)
         self._telemetry.tick(now)
         if self._recorder is not None:
@@ -305,6 +313,22 @@ class Session:
         """
         return self._leaks.verdicts() if self._leaks is not None else []
 
+    def configure(self, *, sample_interval: int | None = None, enabled: bool | None = None) -> None:
+        """Change the mean bytes between samples, or switch sampling off and on, while the service runs. None: as it is.
+
+        Estimates stay unbiased: each sample is weighed with the interval that it was drawn with. `enabled=False` takes no
+        more samples; those that live stay tracked, spans are followed, dumps can be asked for. What is made until
+        `enabled=True` is in no result, and the leak detector begins anew then. From any thread. Raises TypeError or
+        ValueError for a value that cannot be, SpanheapError after the session's end.
+        """
+        if sample_interval is not None:
+            check_number("sample_interval", sample_interval, *SAMPLE_INTERVALS)
+        if enabled is not None and not isinstance(enabled, bool):
+            raise TypeError(f"enabled must be True, False or None, not {enabled!r}")
+        with running.lock():
+            self._require_running()
+            self._switch.set(None if sample_interval is None else float(sample_interval), enabled)
+
     def audit(self, *, interval: float | None = 10.0, budget_ms: float = 250, min_growth: int = 64) -> Audit:
         """Which caches keep ended spans, or grow without bound: a context manager around the work of a service.
 
@@ -341,6 +365,8 @@ class Session:
             attribution=_core.attribution() != _core.ATTRIBUTION_OFF,
             sample_interval=_core.sample_interval(),
             cpu_s=self._cpu_s(),
+            sampling=_core.sampling(),
+            reconfigured=self._switch.changes,
             ticks=self._ticks,
             longest_tick_s=self._longest_tick_s,
             processor_errors=providers.processor_errors(),

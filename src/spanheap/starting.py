@@ -45,6 +45,8 @@ def start(
     propagate_to_threads: bool = False,
     profiles_endpoint: str | None = None,
     profiles_interval: float = 60.0,
+    enabled: bool = True,
+    toggle_signal: int | None = None,
 ) -> Session:
     """Start profiling this process; the session runs until its `shutdown()`, or the end of the process.
 
@@ -71,6 +73,8 @@ def start(
         hands its context on, as `asyncio.to_thread` does.
     profiles_endpoint: a receiver of OTLP profiles over HTTP, such as "http://collector:4318"; "": as OTEL_EXPORTER_OTLP_*
         say. profiles_interval: seconds from one export to the next. Needs `spanheap[otlp]`; more in spanheap.otlp.
+    enabled: False: no samples are taken until `Session.configure(enabled=True)`, or the signal.
+    toggle_signal: switches sampling off, and on again, at the next tick; a handler that was there is called as before.
 
     Raises TypeError or ValueError for an option that cannot be, SpanheapError where the profiler cannot start.
     """
@@ -81,6 +85,7 @@ def start(
         debug_server=debug_server,
         pause_budget_ms=pause_budget_ms, label_metrics=label_metrics, propagate_to_threads=propagate_to_threads,
         profiles_endpoint=profiles_endpoint, profiles_interval=profiles_interval,
+        enabled=enabled, toggle_signal=toggle_signal,
     ).checked()
     with running.lock():
         already = running.current()

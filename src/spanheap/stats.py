@@ -16,6 +16,10 @@ class Stats:
     """Whether the current span can be read."""
     sample_interval: float
     """Mean bytes between samples, now: the configured value, doubled each time max_samples was reached."""
+    sampling: bool
+    """Whether samples are taken: not after `Session.configure(enabled=False)`, or the toggle signal."""
+    reconfigured: int
+    """Changes of the interval, and times that sampling was switched off or on, by `configure()` or the signal."""
     samples: int
     samples_live: int
     samples_thinned: int

@@ -23,13 +23,15 @@ class Background:
     """`python -m <arguments>` in a process group of its own. Leave the `with` block to stop all of the group."""
 
     def __init__(
-        self, arguments: Sequence[str], folder: Path, *, pass_fds: Sequence[int] = (), **environment: str
+        self, arguments: Sequence[str], folder: Path, *, pass_fds: Sequence[int] = (),
+        program: Sequence[str] = (sys.executable, "-X", "faulthandler", "-m"), **environment: str
     ) -> None:
         self._log = folder.joinpath("log").open("w+")   # a file: nobody has to read a pipe that fills
+        inherited = filter(None, [os.environ.get("PYTHONPATH")])
         self._process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-m", *arguments], cwd=ROOT, pass_fds=pass_fds,
+            [*program, *arguments], cwd=ROOT, pass_fds=pass_fds,
             # HOME: what servers keep there belongs to this test.
-            env=os.environ | {"PYTHONPATH": str(ROOT), "HOME": str(folder)} | environment,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *inherited]), "HOME": str(folder)} | environment,
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT, start_new_session=True,
         )
 
@@ -51,6 +53,15 @@ class Background:
     def _kill_group(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def stop(self) -> int:
+        """SIGTERM to the process itself, and its status; fails when it takes too long. For who wants to see the end."""
+        self._process.terminate()
+        return self._process.wait(GRACE)
 
     def wait_for(self, what: str, probe: Callable[[], _T | None]) -> _T:
         """Ask again and again until there is an answer; fails when the process is gone, or after a minute."""

@@ -68,6 +68,9 @@ bool sh_profile_restart(sh_profile *p, const sh_profile_options *options, sh_dro
 /* Forgets samples, spans, stacks and totals. */
 void sh_profile_clear(sh_profile *p, sh_drop_code drop);
 
+/* Samples to come are drawn at this interval, and a full table doubles it from there; those there are keep their own. */
+void sh_profile_set_interval(sh_profile *p, double interval);
+
 /* Enters a sample, whose stack, span, thread and labels get a reference. Makes room first (thin, then fold). False: dropped.
  * *ref (may be NULL) identifies it for sh_profile_retag. */
 bool sh_profile_record_in_hook(sh_profile *p, const sh_sample *sample, sh_sample_ref *ref);

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from spanheap.audit import report
 from spanheap.audit.program import Target, TargetError, load, run
@@ -38,7 +38,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.set_defaults(run=run_audit, parser=parser, arguments=())
 
 
-def split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+def split(arguments: Sequence[str], with_value: Container[str] = _WITH_VALUE) -> tuple[list[str], tuple[str, ...]]:
     """Ours, up to the program's name, and the program's: what stands there is not for us to read."""
     i = 0
     while i < len(arguments):
@@ -48,7 +48,7 @@ def split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
         if argument.startswith("-m") or not argument.startswith("-"):
             name = _name(arguments[i:])
             return [*arguments[:i], *name], tuple(arguments[i + len(name):])
-        i += 2 if argument in _WITH_VALUE else 1
+        i += 2 if argument in with_value else 1
     return list(arguments), ()
 
 

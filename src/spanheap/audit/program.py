@@ -35,6 +35,8 @@ class Outcome(NamedTuple):
 
     status: int   # that python would have had; 128 + the signal where one ended it
     how: str      # "returned", "exit status 3", "ValueError", "SIGINT", "SIGTERM"
+    signal: int = 0   # the one that ended it, if one did
+    error: type[BaseException] | None = None   # that nobody caught
 
 
 class TargetError(SpanheapError):
@@ -83,35 +85,46 @@ def _module(name: str) -> tuple[CodeType, importlib.machinery.ModuleSpec, str]:
     return code, spec, spec.origin or name
 
 
-def run(code: CodeType, module: ModuleType) -> Outcome:
-    """Run it to its end, threads included that are not daemons. What it raises is shown as python shows it."""
+def run(code: CodeType, module: ModuleType, *, show_interrupt: bool = False) -> Outcome:
+    """Run it to its end, threads included that are not daemons. What it raises is shown as python shows it.
+
+    show_interrupt: KeyboardInterrupt, too."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _terminate)
+        os.register_at_fork(after_in_child=_leave_sigterm)
     pid = os.getpid()
-    outcome = _ended(lambda: exec(code, module.__dict__))
+    outcome = _ended(lambda: exec(code, module.__dict__), show_interrupt)
     if os.getpid() != pid:   # the child of a fork that ends: the audit is its parent's
         raise SystemExit(outcome.status)
-    waited = outcome if outcome.how == _SIGTERM else _ended(_join_threads)
+    waited = outcome if outcome.how == _SIGTERM else _ended(_join_threads, show_interrupt)
     return outcome if waited.status == 0 else waited
 
 
-def _ended(work: Callable[[], None]) -> Outcome:
+def _ended(work: Callable[[], None], show_interrupt: bool) -> Outcome:
     try:
         work()
     except _Terminated:
-        return Outcome(128 + signal.SIGTERM, _SIGTERM)
-    except KeyboardInterrupt:
-        return Outcome(128 + signal.SIGINT, "SIGINT")
+        return Outcome(128 + signal.SIGTERM, _SIGTERM, signal.SIGTERM)
+    except KeyboardInterrupt as error:
+        if show_interrupt:
+            _show(error)
+        return Outcome(128 + signal.SIGINT, "SIGINT", signal.SIGINT, type(error))
     except SystemExit as error:
         return _exited(error.code)
     except BaseException as error:
         _show(error)
-        return Outcome(1, type(error).__name__)
+        return Outcome(1, type(error).__name__, 0, type(error))
     return Outcome(0, "returned")
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
     raise _Terminated(128 + signum)
+
+
+def _leave_sigterm() -> None:
+    """A child of the program ends by SIGTERM, as its parent expects: multiprocessing looks at how."""
+    if signal.getsignal(signal.SIGTERM) is _terminate:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _exited(code: object) -> Outcome:

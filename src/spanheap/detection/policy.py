@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 
 def _number(name: str, value: Any, low: float, high: float) -> None:
@@ -39,16 +39,16 @@ class LeakPolicy:
     within: float = 60.0
     """Seconds, of `percent`."""
 
+    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        "min_growth_per_hour": (0, 1e15), "urgent_bytes": (1, 1e15), "urgent_within": (0, 1e9), "patience": (10, 1e9),
+        "bound_unknown_after": (10, 1e9), "memory_limit": (1, 1 << 60), "percent": (0.01, 1e6), "within": (1, 1e6),
+    }
+
     def __post_init__(self) -> None:
-        for name, low, high in (
-            ("min_growth_per_hour", 0, 1e15), ("urgent_bytes", 1, 1e15), ("urgent_within", 0, 1e9), ("patience", 10, 1e9),
-            ("bound_unknown_after", 10, 1e9), ("within", 1, 1e6),
-        ):
-            _number(name, getattr(self, name), low, high)
-        if self.percent is not None:
-            _number("percent", self.percent, 0.01, 1e6)
-        if self.memory_limit is not None:
-            _number("memory_limit", self.memory_limit, 1, 1 << 60)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in self.RANGES and not (value is None and "None" in str(field.type)):
+                _number(field.name, value, *self.RANGES[field.name])
         if not isinstance(self.holders, bool):
             raise TypeError(f"LeakPolicy(holders=…) must be True or False, not {self.holders!r}")
 

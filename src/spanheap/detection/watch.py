@@ -100,6 +100,14 @@ class LeakWatch:
     def stop(self) -> None:
         _core.stop_cohorts()
 
+    def begun_anew(self) -> LeakWatch:
+        """Another one, that knows nothing of what came before but what it has cost."""
+        watch = LeakWatch(self.policy, self._spans, self.pauses.budget_ms)
+        watch._clock, watch.pauses, watch.errors = self._clock, self.pauses, self.errors
+        watch._logged, watch.say = self._logged, self.say
+        watch.start()
+        return watch
+
     def verdicts(self) -> list[LeakVerdict]:
         return list(self._verdicts)
 

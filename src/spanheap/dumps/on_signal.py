@@ -1,4 +1,4 @@
-"""A signal that asks for a dump. Its handler only says so; the tick writes."""
+"""A signal that asks for something, a dump say. Its handler only says so; the tick does it."""
 
 from __future__ import annotations
 
@@ -14,27 +14,34 @@ _FREE_TO_TAKE = {signal.SIGUSR1, signal.SIGUSR2, signal.SIGPROF, signal.SIGVTALR
 
 
 class SignalRequest:
-    """Installed by the main thread; `asked` is set from then on when the signal arrives."""
+    """Installed by the main thread; from then on `asked` is set, and `times` counted, when the signal arrives."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, what: str = "dump") -> None:
         self.asked = False
+        self.times = 0
         self._number = number
+        self._what = what
         self._previous: Callable[[int, FrameType | None], object] | int | None = None
         self._installed = False
 
+    @property
+    def name(self) -> str:
+        known = self._number in signal.Signals._value2member_map_   # real-time signals have none
+        return signal.Signals(self._number).name if known else str(self._number)
+
     def install(self) -> None:
         """Where that cannot be, the log says why."""
-        name = signal.Signals(self._number).name if self._number in signal.Signals._value2member_map_ else str(self._number)
+        name = self.name
         previous = signal.getsignal(self._number)
         ends = previous is signal.SIG_DFL and self._number not in _FREE_TO_TAKE and self._number < signal.SIGRTMIN
         if ends and self._number not in (signal.SIGCHLD, signal.SIGURG, signal.SIGWINCH, signal.SIGCONT):
-            logger.warning("spanheap: no dump on %s: it has no handler, and one of spanheap's would keep it from ending the "
-                           "process; choose SIGUSR2", name)
+            logger.warning("spanheap: no %s on %s: it has no handler, and one of spanheap's would keep it from ending the "
+                           "process; choose SIGUSR2", self._what, name)
             return
         try:
             signal.signal(self._number, self._handle)
         except (ValueError, OSError) as error:
-            logger.warning("spanheap: no dump on %s: %s", name, error)
+            logger.warning("spanheap: no %s on %s: %s", self._what, name, error)
             return
         self._previous, self._installed = previous, True
 
@@ -47,7 +54,12 @@ class SignalRequest:
             except (ValueError, OSError):
                 pass
 
+    def is_in_place(self) -> bool:
+        """Unless it was never installed, or another handler was put in its place."""
+        return not self._installed or signal.getsignal(self._number) == self._handle
+
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.asked = True
+        self.times += 1
         if callable(self._previous):
             self._previous(number, frame)

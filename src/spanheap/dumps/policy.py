@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal as signals
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 # Raised by what the process itself did: Python's handler would run after the instruction, which is repeated for ever.
 _FAULTS = {signals.SIGSEGV, signals.SIGBUS, signals.SIGFPE, signals.SIGILL, signals.SIGABRT, signals.SIGTRAP}
@@ -17,6 +17,14 @@ def _number(name: str, value: Any, low: float, high: float, *, whole: bool = Fal
         raise TypeError(f"DumpPolicy({name}=…) must be a {'whole ' if whole else ''}number, not {value!r}")
     if not low <= value <= high:
         raise ValueError(f"DumpPolicy({name}=…) must be between {low:,} and {high:,}, not {value!r}")
+
+
+def check_signal(name: str, value: Any) -> None:
+    """Raises ValueError for what is no signal that a handler can be for."""
+    if not isinstance(value, int) or isinstance(value, bool) or value not in signals.valid_signals():
+        raise ValueError(f"{name} must be a signal, as signal.SIGUSR2, not {value!r}")
+    if value in _FAULTS | _NOT_TO_BE_HANDLED:
+        raise ValueError(f"{name} cannot be {signals.Signals(value).name}: SIGUSR2 can")
 
 
 @dataclass(frozen=True)
@@ -56,32 +64,26 @@ class DumpPolicy:
     baseline_after: float = 60.0
     """Seconds after the start at which what later dumps are compared with is captured."""
 
+    RANGES: ClassVar[dict[str, tuple[float, float]]] = {
+        "full_at": (0.01, 1.0), "aggregates_at": (0.01, 1.0), "limit_bytes": (1, 1 << 60), "growth_percent": (0.01, 1e6),
+        "growth_within": (1, 1e6), "cooldown_s": (0, 1e7), "max_per_day": (1, 1000), "keep": (1, 10_000),
+        "max_folder_bytes": (1, 1 << 60), "min_free_bytes": (0, 1 << 60), "baseline_after": (0, 1e7),
+    }
+
     def __post_init__(self) -> None:
         for name in ("on_leak", "on_memory_error"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"DumpPolicy({name}=…) must be True or False, not {getattr(self, name)!r}")
-        for name, low, high in (("growth_within", 1, 1e6), ("cooldown_s", 0, 1e7), ("baseline_after", 0, 1e7)):
-            _number(name, getattr(self, name), low, high)
-        for name, low, high in (("max_per_day", 1, 1000), ("keep", 1, 10_000), ("max_folder_bytes", 1, 1 << 60),
-                                ("min_free_bytes", 0, 1 << 60)):
-            _number(name, getattr(self, name), low, high, whole=True)
-        for name in ("full_at", "aggregates_at"):
-            if getattr(self, name) is not None:
-                _number(name, getattr(self, name), 0.01, 1.0)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name in self.RANGES and not (value is None and "None" in str(field.type)):
+                _number(field.name, value, *self.RANGES[field.name], whole="int" in str(field.type))
         if self.full_at is not None and self.aggregates_at is not None and self.full_at > self.aggregates_at:
             raise ValueError(
                 f"DumpPolicy(full_at=…) must not be above aggregates_at={self.aggregates_at!r}, not {self.full_at!r}"
             )
-        if self.limit_bytes is not None:
-            _number("limit_bytes", self.limit_bytes, 1, 1 << 60, whole=True)
-        if self.growth_percent is not None:
-            _number("growth_percent", self.growth_percent, 0.01, 1e6)
         if self.signal is not None:
-            is_number = isinstance(self.signal, int) and not isinstance(self.signal, bool)
-            if not is_number or self.signal not in signals.valid_signals():
-                raise ValueError(f"DumpPolicy(signal=…) must be a signal, as signal.SIGUSR2, not {self.signal!r}")
-            if self.signal in _FAULTS | _NOT_TO_BE_HANDLED:
-                raise ValueError(f"DumpPolicy(signal=…) cannot be {signals.Signals(self.signal).name}: SIGUSR2 can")
+            check_signal("DumpPolicy(signal=…)", self.signal)
         if self.folder is not None and (not isinstance(self.folder, (str, os.PathLike)) or not os.fspath(self.folder)):
             raise TypeError(f"DumpPolicy(folder=…) must be None or the path of a directory, not {self.folder!r}")
 

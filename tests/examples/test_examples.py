@@ -1,0 +1,110 @@
+"""Each example under load: the planted leak is named, responses are right, workers come and go, the end is clean."""
+
+from __future__ import annotations
+
+import re
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+# ruff: noqa: E402 - what the next lines look for has to be there
+
+for _package in ("fastapi", "uvicorn", "flask", "gunicorn", "celery", "opentelemetry.distro"):
+    pytest.importorskip(_package, reason=f"NO EXAMPLE WAS TESTED: {_package} is not installed (extra test-frameworks)")
+
+from tests.examples.example import ALL, CELERY, FASTAPI, FLASK, SOON, Example, Running, check_verdict
+
+pytestmark = [
+    pytest.mark.once(reason="whole services; their parts are tested on each CPython"),
+    pytest.mark.no_sanitizer(reason="a detector that waits for growth, in a service that is slowed down tenfold"),
+]
+# What a server's status is after SIGTERM: uvicorn, once it has shut down, ends by the signal it got.
+ENDS = {FASTAPI: (0, -signal.SIGTERM), FLASK: (0,), CELERY: (0,)}
+
+
+def check_log(log: str) -> None:
+    """Nothing of spanheap's but verdicts and dumps; no traceback of anybody."""
+    said = [line for line in log.splitlines() if "spanheap: " in line]
+    assert all(re.search("spanheap: (leak: |dump written to )", line) for line in said), log
+    assert "Traceback" not in log and "Failed to auto initialize" not in log, log
+
+
+def run(example: Example, folder: Path) -> None:
+    """Load until the verdict; a worker ends; more load; the end."""
+    with Running(example, folder, **SOON) as service:
+        service.wait_until_it_serves()
+        requests, failed = service.load(90, until_verdict=True)
+        assert requests > 100 and failed == 0, service.log()
+        check_verdict(service.verdicts(), example)
+        status = service.stop()
+        assert status in ENDS[example], service.log()
+        check_log(service.log())
+
+
+def test_the_planted_leak_of_each_example_is_named(tmp_path: Path) -> None:
+    """By line, endpoint and holder, within seconds; all three at the same time, for want of them."""
+    with ThreadPoolExecutor(len(ALL)) as pool:
+        for result in [pool.submit(run, example, tmp_path / example.module) for example in ALL]:
+            result.result()
+
+
+def restart(example: Example, folder: Path, *more: str) -> None:
+    """Load until a worker was replaced; the one that came after it is profiled, and knows the endpoint."""
+    variables = {"OTEL_PYTHON_SPANHEAP_SAMPLE_INTERVAL": "4KiB", "OTEL_PYTHON_SPANHEAP_DETECT": "false"}
+    with Running(example, folder, *more, **variables) as service:
+        service.wait_until_it_serves()
+        requests, failed = service.load(1)
+        first = service.workers()
+        if example is FASTAPI:
+            service.end_workers()
+        deadline = time.monotonic() + 90
+        while not (later := service.workers() - first) and time.monotonic() < deadline:
+            failed += service.load(1)[1]
+        assert later, service.log()
+        usages: set[str] = set()
+        while example.endpoint not in usages and time.monotonic() < deadline:   # until it has had its first request
+            failed += service.load(1)[1]
+            if not (there := service.workers() - first):
+                continue   # between two of Celery's
+            for pid in there:
+                dump = service.dump_of(pid)
+                assert dump.metadata["process.pid"] == str(pid)
+                usages |= {usage.name for usage in dump.by_root_name()}
+        assert example.endpoint in usages, service.log()
+        assert requests > 0 and failed == 0, service.log()
+
+
+@pytest.mark.long
+def test_workers_that_are_replaced_go_on(tmp_path: Path) -> None:
+    """`--max-requests` and the like, or a worker that was ended: by fork (gunicorn, Celery) and by spawn (uvicorn)."""
+    more = {
+        # A busy machine takes more than its 5 seconds to import what a worker needs.
+        FASTAPI: ["--workers=2", "--timeout-worker-healthcheck=10"],
+        FLASK: ["--max-requests=200"], CELERY: ["--max-tasks-per-child=100"],
+    }
+    with ThreadPoolExecutor(len(ALL)) as pool:
+        for result in [pool.submit(restart, example, tmp_path / example.module, *more[example]) for example in ALL]:
+            result.result()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("example", ALL, ids=lambda example: example.module)
+def test_a_minute_at_the_defaults(tmp_path: Path, example: Example, example_seconds: float) -> None:
+    """As users run it: the leak is named, by the defaults; without the leak there is no verdict."""
+    with Running(example, tmp_path / "leaky") as leaky:
+        leaky.wait_until_it_serves()
+        _, failed = leaky.load(example_seconds)
+        assert failed == 0, leaky.log()
+        if example_seconds >= 60:   # at the defaults 32 MiB have to be lost before it is said at once
+            check_verdict(leaky.verdicts(), example)
+        assert leaky.stop() in ENDS[example]
+        check_log(leaky.log())
+    with Running(example, tmp_path / "healthy", leak=False) as healthy:
+        healthy.wait_until_it_serves()
+        _, failed = healthy.load(example_seconds / 2)
+        assert failed == 0, healthy.log()
+        assert not healthy.verdicts(), healthy.log()
+        assert healthy.stop() in ENDS[example]
