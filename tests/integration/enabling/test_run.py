@@ -20,6 +20,8 @@ FILL = "kept = []\ndef fill():\n    kept.extend(bytes(100_000) for _ in range(30
 def start(command: list[str], folder: Path, **variables: str) -> subprocess.Popen[str]:
     """A child in this folder."""
     environment = {**os.environ, "XDG_STATE_HOME": str(folder / "state"), **variables}
+    # From 3.12 on a fork beside the tick thread is warned of where the program itself forks; docs/enabling.md.
+    environment["PYTHONWARNINGS"] = "ignore:This process:DeprecationWarning"
     return subprocess.Popen([sys.executable, *command], cwd=folder, env=environment, text=True, start_new_session=True,
                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
