@@ -286,7 +286,7 @@ class Session:
         with self._dump_lock:
             written = self._write_dump(writer.target_path(path), reason)
         assert written is not None
-        self._events.dump(reason, written)
+        self._events.dump(reason, written, warning=False)
         return written
 
     def _write_dump(self, target: Path, reason: str, more: Sequence[str] = (),

@@ -47,15 +47,15 @@ class EventLog:
         """What the leak detector says for the first time."""
         self._emit(lambda: Event(LEAK, f"spanheap: {verdict}", of_verdict(verdict), **self._link(verdict)))
 
-    def dump(self, reason: str, path: Path, verdict: LeakVerdict | None = None) -> None:
-        """A dump is complete. verdict: what asked for it."""
+    def dump(self, reason: str, path: Path, verdict: LeakVerdict | None = None, *, warning: bool = True) -> None:
+        """A dump is complete. verdict: what asked for it. warning=False: for information, since somebody did."""
         def event() -> Event:
             attributes: dict[str, Any] = {
                 "spanheap.dump.reason": reason, "file.path": str(path), "file.size": os.stat(path).st_size,
                 **(of_verdict(verdict) if verdict is not None else {}),
             }
             link = self._link(verdict) if verdict is not None else {}
-            return Event(DUMP, f"spanheap: dump written to {path} ({reason})", attributes, reason != "manual", **link)
+            return Event(DUMP, f"spanheap: dump written to {path} ({reason})", attributes, warning, **link)
 
         self._emit(event)
 
