@@ -39,7 +39,12 @@ FORGET_S = 30.0
 POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has so much of its growth
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
-LEAK_AFTER = {Bound.NONE: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0}
+LEAK_AFTER = {
+    Bound.NONE: 1.0, Bound.EXCEEDED: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0,
+}
+OVER_LIMIT, OVER_BY = 1.2, 10    # times a limit of entries, and so many more: it does not hold
+NO_LIMIT = 2.0 ** 40             # bytes that a container would have at its limit: that is none
+FULL_SOON_S = 7200.0             # a container that will be full by then is not even a suspicion
 UNANSWERED = 2.0            # times as long while the question who holds it waits for the pause budget
 NEVER_GROWING = frozenset((Bound.TRANSIENT, Bound.COLLECTOR))
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
@@ -47,7 +52,7 @@ OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic i
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
 # What its holder proves; times what the samples do.
 CERTAINTY = {
-    Bound.NONE: 0.98, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
+    Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
 }
 
 
@@ -141,6 +146,9 @@ class Detector:
             case.asked_window_s = case.trend.window_s
             if evidence.bound is not Bound.UNKNOWN or case.evidence is None:
                 case.evidence = evidence
+            before = self._fillings.get(evidence.container)
+            if before is not None and before.count != evidence.entries:
+                del self._fillings[evidence.container]   # it is another that is called alike, or is counted otherwise
             if evidence.entries is not None and evidence.container not in self._fillings:
                 while len(self._fillings) >= MAX_CASES:   # the one followed longest has told what it can
                     del self._fillings[next(iter(self._fillings))]
@@ -161,11 +169,37 @@ class Detector:
         is_said = case.verdict is not None and case.verdict.kind == "leak"
         return is_said and filling is not None and filling.rises() and filling.evenness() >= STILL_EVEN
 
+    def _filling(self, case: Case) -> Filling | None:
+        return self._fillings.get(case.evidence.container) if case.evidence is not None else None
+
+    def _bound(self, case: Case) -> Bound:
+        """What its holder proves, as of now: a limit that does not hold is none."""
+        evidence, filling = case.evidence, self._filling(case)
+        if evidence is None:
+            return Bound.UNKNOWN
+        entries = filling.entries if filling is not None else None
+        if evidence.bound is not Bound.EVICTION or evidence.limit is None or not entries:
+            return evidence.bound
+        bytes_at_limit = case.trend.grown_bytes / entries * evidence.limit
+        exceeded = entries > OVER_LIMIT * evidence.limit + OVER_BY or bytes_at_limit > NO_LIMIT
+        return Bound.EXCEEDED if exceeded else Bound.EVICTION
+
+    def _is_full_soon(self, case: Case) -> bool:
+        """Its container has a limit and will have reached it before long."""
+        evidence, filling = case.evidence, self._filling(case)
+        if evidence is None or evidence.limit is None or filling is None or len(filling.points) < 2:
+            return False
+        passed = filling.points[-1][0] - filling.points[0][0]
+        seconds = max(case.seen_at - filling.began_at, 1.0)
+        return filling.left(evidence.limit) * seconds / passed < FULL_SOON_S
+
     def _fills_evenly(self, case: Case) -> bool | None:
         """Of the container that holds it; None: that is not known yet. True where its entries cannot be counted."""
-        filling = self._fillings.get(case.evidence.container) if case.evidence is not None else None
+        filling = self._filling(case)
         if filling is None:
             return True
+        if filling.stands():
+            return False
         if case.seen_at - filling.began_at < max(ASK_AFTER_S, FILLING_SHARE * case.trend.window_s):
             return None
         return filling.evenness() >= EVEN
@@ -201,7 +235,8 @@ class Detector:
         if said is not None and said.kind == "leak":
             kind = "leak"   # hard evidence does not soften; it is withdrawn when the growth ends
         trend, evidence = case.trend, case.evidence or Evidence(Bound.UNKNOWN)
-        certainty = trend.certainty * (CERTAINTY.get(evidence.bound, 0.5) if kind == "leak" else 0.5)
+        bound = self._bound(case)
+        certainty = trend.certainty * (CERTAINTY.get(bound, 0.5) if kind == "leak" else 0.5)
         rate = trend.bytes_per_s
         figures: dict[str, Any] = {
             "live_bytes": trend.grown_bytes, "growth_bytes_per_s": rate, "confidence": certainty,
@@ -215,13 +250,13 @@ class Detector:
         case.said_at = min(case.said_at, case.seen_at)
         case.verdict = LeakVerdict(
             kind=kind, site=what.site, span_name=what.span_name, root_name=what.root_name, trace_ids=what.trace_ids,
-            holder=evidence.holder, since=trend.since, reason=evidence.detail or evidence.bound.value,
+            holder=evidence.holder, since=trend.since, reason=bound.value if bound is Bound.EXCEEDED else evidence.detail or bound.value,
             container=evidence.container, **figures,
         )
 
     def _kind(self, case: Case, memory_left: float | None) -> Kind | None:
         trend, policy = case.trend, self.policy
-        bound = case.evidence.bound if case.evidence is not None else Bound.UNKNOWN
+        bound = self._bound(case)
         if bound in LEAK_AFTER:
             urgent = bound in URGENT_BOUNDS and self._is_urgent(trend, memory_left) and trend.window_s >= URGENT_WINDOW_S
             patience = LEAK_AFTER[bound] * policy.patience * (1 if trend.in_span else OUTSIDE_SPANS)
@@ -232,7 +267,7 @@ class Detector:
             if not evenly:
                 return None
         needed = policy.bound_unknown_after * (UNANSWERED if case.evidence is None and policy.holders else 1)
-        is_long = trend.window_s >= needed and trend.samples >= GROWING_SAMPLES
+        is_long = trend.window_s >= needed and trend.samples >= GROWING_SAMPLES and not self._is_full_soon(case)
         return "growing" if is_long and bound not in NEVER_GROWING else None
 
     def _is_urgent(self, trend: Trend, memory_left: float | None) -> bool:

@@ -32,6 +32,20 @@ class Filling:
         """It has more entries than a few points ago."""
         return len(self.points) >= 4 and self.points[-1][1] > self.points[-4][1]
 
+    @property
+    def entries(self) -> int | None:
+        """As of the last look."""
+        return self.points[-1][1] if self.points else None
+
+    def stands(self) -> bool:
+        """It has no more entries than it had: what is new in it has taken the place of something."""
+        return len(self.points) >= 8 and self.points[-1][1] <= self.points[0][1]
+
+    def left(self, limit: float) -> float:
+        """The traffic until it has so many entries, at the rate of all that was seen; inf: it does not grow."""
+        (first, before), (last, now) = self.points[0], self.points[-1]
+        return (limit - now) * (last - first) / (now - before) if now > before else float("inf")
+
     def evenness(self) -> float:
         """Entries per traffic in the second half, in units of the first half's; 1 while there is too little to tell."""
         points = self.points

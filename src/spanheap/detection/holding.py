@@ -11,13 +11,14 @@ import collections
 import sys
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from spanheap import _core
-from spanheap.detection import eviction
+from spanheap.detection import eviction, probe
 from spanheap.detection.evidence import Bound, Evidence
+from spanheap.detection.place import Place, module_of, place_of
 from spanheap.detection.series import GroupKey
+from spanheap.retention.edge import is_context_part
 from spanheap.snapshot.application import OWN_FOLDER, Origin, file_origin
 
 MAX_WALK_MS = 250.0          # the GIL is held: a walk above the pause budget, once a verdict
@@ -28,10 +29,11 @@ FEW_ENTRIES = 8              # a container that grows has more
 STAYS_SHARE = 0.25           # of the paths: a way that stays is the answer even if most lead from running code
 CHAIN = 8                    # objects, each holding the next
 _TRANSIENT = frozenset(("variable", "the caller's variable", "exception being handled"))
-_GROWING = (list, set, collections.deque)
 _NO_CONTAINERS = (type, types.ModuleType, types.FunctionType)
 _SUSPENDED = frozenset(("generator", "coroutine", "asynchronous generator"))
 _QUEUES = ("queue", "asyncio.queues", "multiprocessing.queues")
+_PLAIN = (dict, list, tuple, set, frozenset, collections.deque)
+_SPAN_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.trace", "opentelemetry.trace.span")
 _SPAN_TYPES = frozenset(("Span", "_Span", "ReadableSpan"))
 
 
@@ -49,6 +51,8 @@ class _Way(NamedTuple):
     objects: Sequence[Any]
     root: int                 # _core.ROOT_…
     widest: int | None        # step of the container with most entries
+    place: int                # of that container among the objects; of the last object where there is none
+    code: Any                 # of the frame that it begins at, if it does
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -101,11 +105,12 @@ def judge(walk: Any) -> Evidence:
     staying = [g for g in ranked if not _is_transient(g[0]) and len(g) >= STAYS_SHARE * len(ways)]
     chosen = (staying or ranked)[0]
     way = min(chosen, key=lambda w: len(w.steps))
-    bound, detail = _bound(way)
+    bound, detail, limit = _bound(way)
     named = way.steps[way.widest if way.widest is not None else 0]
     words = " → ".join(str(step) for step in way.steps)
     container = f"{named.owner}:{named.name}:{named.kind}"
-    return Evidence(bound, words, detail or bound.value, container, _probe(way) if _is_flat(chosen) else None)
+    count = probe.of([(w.objects, w.place) for w in chosen]) if way.widest is not None else None
+    return Evidence(bound, words, detail or bound.value, container, count, limit, _through(way))
 
 
 def _ways(steps: Any, roots: Any, hits: Sequence[int]) -> list[_Way]:
@@ -120,99 +125,48 @@ def _ways(steps: Any, roots: Any, hits: Sequence[int]) -> list[_Way]:
         if not path:
             continue
         sized = [(step.entries or 0, -i) for i, step in enumerate(path[:-1] or path)]
-        entries, place = max(sized)
-        ways.append(_Way(path, objects, root.kind, -place if entries >= FEW_ENTRIES else None))
+        entries, widest = max(sized)
+        step = -widest if entries >= FEW_ENTRIES else None
+        ways.append(_Way(path, objects, root.kind, step, _object_of(path, step, objects), root.code))
     return ways
+
+
+def _object_of(path: Sequence[Any], step: int | None, objects: Sequence[Any]) -> int:
+    """The object that this step of the path tells of; the last where there is no such step."""
+    from spanheap.retention import owner
+
+    if step is not None:
+        entries, shown = path[step].entries, path[step].type
+        for i, o in enumerate(objects):
+            if owner.entries(o) == entries and owner.short_type_name(type(o)) == shown:
+                return i
+    return len(objects) - 1
 
 
 def _is_transient(way: _Way) -> bool:
     return way.steps[0].kind in _TRANSIENT or (way.root == _core.ROOT_TASK and not way.steps[0].owner)
 
 
-def _bound(way: _Way) -> tuple[Bound, str]:
+def _bound(way: _Way) -> tuple[Bound, str, float | None]:
     if way.steps[0].kind == "held by C":
-        return Bound.C, ""
+        return Bound.C, "", None
     if way.root == _core.ROOT_GARBAGE:
-        return Bound.GARBAGE, ""
+        return Bound.GARBAGE, "", None
     transient = _is_transient(way)
     if way.widest is None:
         if transient:
-            return Bound.TRANSIENT, ""
+            return Bound.TRANSIENT, "", None
         if way.root in (_core.ROOT_INTERPRETER, _core.ROOT_THREAD, _core.ROOT_CONTEXT):
-            return Bound.C, "held by the interpreter itself"   # exit hooks, codecs, contexts: lists of its own, in C
-        chain = any(step.skipped >= CHAIN for step in way.steps)
-        return (Bound.NONE, "a chain of objects") if chain else (Bound.UNKNOWN, "no container that grows is on the way")
-    container = _container(way)
-    bound, detail = _of_container(way, container)
-    if bound is Bound.NONE and (transient or _naming_step(way).kind in _SUSPENDED):
-        return Bound.TRANSIENT, f"{Bound.TRANSIENT.value}; {detail}"
+            return Bound.C, "held by the interpreter itself", None   # exit hooks, codecs, contexts: lists of its own, in C
+        if any(step.skipped >= CHAIN for step in way.steps):
+            return Bound.NONE, "a chain of objects", None
+        return Bound.UNKNOWN, "no container that grows is on the way", None
+    bound, detail, limit = _of_container(way)
+    if bound in (Bound.NONE, Bound.UNKNOWN) and (transient or _naming_step(way).kind in _SUSPENDED):
+        return Bound.TRANSIENT, f"{Bound.TRANSIENT.value}; {detail}", None
     if bound is Bound.NONE and any(_is_span(o) for o in way.objects):
-        return Bound.SPANS, Bound.SPANS.value
-    return bound, detail
-
-
-@dataclass(frozen=True)
-class _Probe:
-    """Finds a container again by the names that lead to it, and counts its entries. Runs no code of the application's."""
-
-    module: str
-    names: tuple[str, ...]
-    type: Any
-
-    def __call__(self) -> int | None:
-        from spanheap.retention import owner
-
-        o: Any = sys.modules.get(self.module)
-        for name in self.names:
-            if o is None:
-                return None
-            o = owner.namespace(o).get(name) if owner.is_a(o, type) else _core.attribute(o, name)
-        return owner.entries(o) if type(o) is self.type else None
-
-
-def _probe(way: _Way) -> _Probe | None:
-    """None: no chain of names leads from a module to the container."""
-    from spanheap.retention import owner
-
-    if way.widest is None:
-        return None
-    container = _container(way)
-    place = next((i for i, o in enumerate(way.objects) if o is container), 0)
-    start = max((i for i, o in enumerate(way.objects[:place]) if owner.is_a(o, types.ModuleType)), default=None)
-    if start is None:
-        return None
-    module, holder = owner.module_name(way.objects[start]), way.objects[start]
-    names: list[str] = []
-    for o in way.objects[start + 1: place + 1]:
-        if type(o) is dict and o is not container and _core.instance_dict(holder) is o:
-            continue   # the namespace itself
-        name = _name_in(holder, o)
-        if name is None:
-            return None
-        names.append(name)
-        holder = o
-    return _Probe(module, tuple(names), type(container)) if sys.modules.get(module) is way.objects[start] else None
-
-
-def _is_flat(ways: Sequence[_Way]) -> bool:
-    """Whether entries are what grows. Where each is a list that grows, their number says nothing."""
-    from spanheap.retention import owner
-
-    nested = 0
-    for way in ways:
-        container = _container(way)
-        below = next((way.objects[i + 1:-1] for i, o in enumerate(way.objects) if o is container), ())
-        nested += any(owner.is_a(o, _GROWING) for o in below)
-    return nested <= STAYS_SHARE * len(ways)
-
-
-def _name_in(holder: Any, o: Any) -> str | None:
-    from spanheap.retention import owner
-
-    if owner.is_a(holder, type):
-        return next((name for name, value in owner.namespace(holder).items() if value is o), None)
-    name = _core.attribute_of(holder, o)
-    return name if type(name) is str else None
+        return Bound.SPANS, Bound.SPANS.value, None
+    return bound, detail, limit
 
 
 def _is_span(o: Any) -> bool:
@@ -220,80 +174,89 @@ def _is_span(o: Any) -> bool:
     return cls.__name__ in _SPAN_TYPES and cls.__module__ == "opentelemetry.sdk.trace"
 
 
-def _container(way: _Way) -> Any:
-    """The object that the widest step stands for."""
+def _through(way: _Way) -> str:
+    """What stands between the container and the span: a task, a token, an object of the application's; "" for nothing."""
     from spanheap.retention import owner
 
-    entries = way.steps[way.widest or 0].entries
-    return next((o for o in way.objects if owner.entries(o) == entries), None)
+    spans = [i for i, o in enumerate(way.objects) if _is_span(o)]
+    for o in way.objects[way.place + 1: spans[0]] if spans else ():
+        if not owner.is_a(o, _PLAIN) and type(o).__module__ not in _SPAN_MODULES and not is_context_part(o):
+            return owner.short_type_name(type(o))
+    return ""
 
 
-def _of_container(way: _Way, container: Any) -> tuple[Bound, str]:
+def _of_container(way: _Way) -> tuple[Bound, str, float | None]:
+    """Of the container at way.place."""
     from spanheap.retention import owner
 
+    container = way.objects[way.place]
     if owner.is_a(container, owner.LruCache):
         return _of_lru_cache(container)
-    if owner.is_a(container, collections.deque) and collections.deque.__dict__["maxlen"].__get__(container) is not None:
-        return Bound.EVICTION, "a deque with maxlen"
-    place = next((i for i, o in enumerate(way.objects) if o is container), 0)
-    for o in (container, *way.objects[max(0, place - 3):place]):
+    if owner.is_a(container, collections.deque):
+        maxlen = collections.deque.__dict__["maxlen"].__get__(container)
+        if maxlen is not None:
+            return Bound.EVICTION, "a deque with maxlen", float(maxlen)
+    for o in (container, *way.objects[max(0, way.place - 3):way.place]):
         cls = type(o)
         if cls.__module__ in _QUEUES:
-            return Bound.RELEASE, "a queue, which somebody is to read"
-        if not owner.is_a(o, _NO_CONTAINERS) and (
-            eviction.class_evicts(cls) or any(_core.attribute(o, name) is not None for name in eviction.BOUND_ATTRIBUTES)
-        ):
-            return Bound.EVICTION, f"{cls.__qualname__} has a bound of its own"
-    name, module = _named(way)
-    if not name:
-        return Bound.UNKNOWN, "a container without a name"
-    bound = eviction.bound_of(module, name)
+            return Bound.RELEASE, "a queue, which somebody is to read", None
+        if owner.is_a(o, _NO_CONTAINERS) or not _is_near(way, o):
+            continue
+        attributes = {name: _core.attribute(o, name) for name in eviction.BOUND_ATTRIBUTES}
+        if eviction.class_evicts(cls) or any(map(eviction.is_bound, attributes.values())):
+            return Bound.EVICTION, f"{cls.__qualname__} has a bound of its own", eviction.limit_of(attributes)
+    place = _place(way)
+    if place is None:
+        return (Bound.NONE, "", None) if _is_in_context(way) else (Bound.UNKNOWN, "a container without a name", None)
+    bound, limit = eviction.bound_of(place)
+    module = module_of(place)
     if bound is Bound.RELEASE and _is_library(module):   # to take entries out is the application's duty, and it has not
-        return Bound.NONE, f"entries of {name} are taken out by {module} only when asked to"
-    return bound, ""
+        return Bound.NONE, f"entries of {place.name} are taken out by {module} only when asked to", None
+    return bound, "", limit
 
 
-def _of_lru_cache(cache: Any) -> tuple[Bound, str]:
+def _is_near(way: _Way, o: Any) -> bool:
+    """Whether what o says of a bound can be about the container: it is the container, or has it as an attribute."""
+    from spanheap.retention import owner
+
+    i = next(i for i, other in enumerate(way.objects) if other is o)
+    between = way.objects[i + 1: way.place]
+    return i == way.place or all(owner.is_a(b, dict) and _core.instance_dict(o) is b for b in between)
+
+
+def _is_in_context(way: _Way) -> bool:
+    step = _naming_step(way)
+    return step.kind in ("context variable", "default of context variable")
+
+
+def _of_lru_cache(cache: Any) -> tuple[Bound, str, float | None]:
     parameters = _core.attribute(cache, "cache_parameters")   # functools' own function, put there by its decorator
     if type(parameters) is not types.FunctionType or parameters.__module__ != "functools":
-        return Bound.EVICTION, "an lru_cache"
+        return Bound.EVICTION, "an lru_cache", None
     size = parameters()["maxsize"]
-    return (Bound.NONE, "an lru_cache with maxsize=None") if size is None else (Bound.EVICTION, f"an lru_cache of {size:,}")
+    if size is None:
+        return Bound.NONE, "an lru_cache with maxsize=None", None
+    return Bound.EVICTION, f"an lru_cache of {size:,}", float(size)
 
 
-def _named(way: _Way) -> tuple[str, str]:
-    """Name of the container, or of the nearest that it is in, and the module whose code knows that name."""
+def _place(way: _Way) -> Place | None:
+    """Where the container is found, or the nearest that it is in which has a name."""
+    from spanheap.retention import owner
+
     step = _naming_step(way)
-    if not (step.name and step.owner):
-        return "", ""
-    return step.name, _module_of_class(step.owner, way.objects) or _module_of(step.owner)
+    if not (step.name and step.owner) and step.kind != "thread-local":
+        return None
+    at = way.place
+    if step is not way.steps[way.widest or 0]:   # the last object that is what this step tells of
+        at = next((i for i in range(way.place - 1, -1, -1) if owner.short_type_name(type(way.objects[i])) == step.type), 0)
+    found = place_of(step, way.objects, at, way.code)
+    return found._replace(nested=at != way.place) if found is not None else None
 
 
 def _naming_step(way: _Way) -> Any:
     """The step of the container, or of the nearest that it is in, which has a name."""
     up_to = way.steps[: (way.widest or 0) + 1]
-    return next((step for step in reversed(up_to) if step.name and step.owner), up_to[-1])
-
-
-def _module_of_class(name: str, objects: Sequence[Any]) -> str:
-    """Of the class of this name that is on the way or has an instance there."""
-    from spanheap.retention import owner
-
-    for o in objects:
-        cls = o if owner.is_a(o, type) else type(o)
-        if owner.type_name(cls) == name:
-            module = cls.__dict__.get("__module__")
-            return module if type(module) is str else ""
-    return ""
-
-
-def _module_of(name: str) -> str:
-    """The module in a dotted name: the longest that is imported."""
-    parts = name.split(".")
-    for n in range(len(parts), 0, -1):
-        if (module := ".".join(parts[:n])) in sys.modules:
-            return module
-    return ""
+    return next((step for step in reversed(up_to) if step.name and (step.owner or step.kind != "item")), up_to[-1])
 
 
 def _is_library(module: str) -> bool:
