@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from spanheap.detection import trend as trends
+from spanheap.detection.blocks import BlockKey, Blocks, Seen
 from spanheap.detection.evidence import Bound, Evidence
 from spanheap.detection.filling import Filling
 from spanheap.detection.policy import LeakPolicy
@@ -40,7 +41,7 @@ POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
 LEAK_AFTER = {
-    Bound.NONE: 1.0, Bound.EXCEEDED: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0,
+    Bound.NONE: 1.0, Bound.EXCEEDED: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.BRANCH: 3.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0,
 }
 OVER_LIMIT, OVER_BY = 1.2, 10    # times a limit of entries, and so many more: it does not hold
 NO_LIMIT = 2.0 ** 40             # bytes that a container would have at its limit: that is none
@@ -52,14 +53,17 @@ OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic i
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
 # What its holder proves; times what the samples do.
 CERTAINTY = {
-    Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
+    Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.BRANCH: 0.8, Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
 }
 
 
-class Question(NamedTuple):
-    """Who holds the survivors of this group that were born in this time?"""
+Key = GroupKey | BlockKey
 
-    key: GroupKey
+
+class Question(NamedTuple):
+    """Who holds the survivors of this group that were born in this time? Of a BlockKey: its largest block?"""
+
+    key: Key
     since: float
     until: float
     urgent: bool
@@ -78,7 +82,7 @@ class Description(NamedTuple):
 class Case:
     """A candidate that is followed."""
 
-    key: GroupKey
+    key: Key
     trend: Trend
     seen_at: float
     evidence: Evidence | None = None
@@ -93,11 +97,12 @@ class Case:
 class Detector:
     """Fed with one Aggregate after the other, of rising times."""
 
-    def __init__(self, policy: LeakPolicy, describe: Callable[[GroupKey, float, float], Description]) -> None:
+    def __init__(self, policy: LeakPolicy, describe: Callable[[Key, float, float], Description]) -> None:
         """describe: names the site, span, endpoint and traces of the survivors of a group born between two times."""
         self.policy = policy
         self._describe = describe
-        self._cases: dict[GroupKey, Case] = {}
+        self._cases: dict[Key, Case] = {}
+        self._blocks = Blocks()
         self._fillings: dict[str, Filling] = {}   # by container
         self.crowded_out = 0   # cases given up for want of room
 
@@ -106,6 +111,7 @@ class Detector:
     def observe(self, aggregate: Aggregate, now: float, memory_left: float | None = None) -> list[LeakVerdict]:
         """The verdicts that hold now, most growth first. memory_left: bytes until the limit, None: there is none."""
         self._count_entries(aggregate)
+        self._blocks.observe(now, _traffic(aggregate), (Seen(*row) for row in aggregate.largest))
         for key, trend in self._candidates(aggregate):
             case = self._cases.get(key)
             if case is None:
@@ -139,7 +145,7 @@ class Detector:
             if case.evidence is None or trend.window_s >= ASK_AGAIN * case.asked_window_s:
                 yield Question(case.key, trend.since, trend.since + trend.window_s * (1 - trends.MATURE_SHARE), urgent)
 
-    def answer(self, key: GroupKey, evidence: Evidence) -> None:
+    def answer(self, key: Key, evidence: Evidence) -> None:
         """What was found out. Not to know counts as an answer: the question is put again when more is at stake."""
         case = self._cases.get(key)
         if case is not None:
@@ -155,7 +161,7 @@ class Detector:
                 self._fillings[evidence.container] = Filling(evidence.entries, case.seen_at)
 
     def _count_entries(self, aggregate: Aggregate) -> None:
-        traffic = aggregate.spans_ended[-1] or aggregate.starts[-1]
+        traffic = _traffic(aggregate)
         for container, filling in list(self._fillings.items()):
             entries = filling.count()
             if entries is None:
@@ -206,7 +212,10 @@ class Detector:
 
     # ------------------------------------------------------------ candidates
 
-    def _candidates(self, aggregate: Aggregate) -> Iterator[tuple[GroupKey, Trend]]:
+    def _candidates(self, aggregate: Aggregate) -> Iterator[tuple[Key, Trend]]:
+        for block, trend in self._blocks.found(aggregate.starts[-1]):
+            if trend.bytes_per_s * 3600 >= self.policy.min_growth_per_hour:
+                yield block, trend
         found = dict(self._growing(aggregate.groups, aggregate))
         yield from found.items()
         pools = dict(self._growing(aggregate.by_site, aggregate))
@@ -300,6 +309,11 @@ def _explained(pool: GroupKey, trend: Trend, found: dict[GroupKey, Trend]) -> bo
         and (key[:2] in (pool[:2], (0, 0)) or not pool.function)
         for key, other in found.items()
     )
+
+
+def _traffic(aggregate: Aggregate) -> float:
+    """Spans that have ended, or seconds where there are none."""
+    return aggregate.spans_ended[-1] or aggregate.starts[-1]
 
 
 def _share(trend: Trend, aggregate: Aggregate) -> float:

@@ -18,6 +18,7 @@ class Bound(enum.Enum):
     RELEASE = "entries are taken out one by one, by whoever put them in"
     EVICTION = "the container has an eviction"
     EXCEEDED = "the container has more entries than its limit"
+    BRANCH = "an object holds ever more things"
     TRANSIENT = "held by work that is under way"
     C = "held by C code: references that no Python object has"
     GARBAGE = "garbage that waits for the collector, which is switched off"
@@ -55,7 +56,6 @@ class Step(Protocol):
 
 FRAMES = frozenset(("variable", "the caller's variable", "frame", "exception being handled"))
 SUSPENDED = frozenset(("generator", "coroutine", "asynchronous generator"))
-WEAK_TYPES = frozenset(("WeakValueDictionary", "WeakSet", "WeakKeyDictionary"))
 
 
 def widest(path: Sequence[Step]) -> int | None:

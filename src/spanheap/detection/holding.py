@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 from spanheap import _core
 from spanheap.detection import eviction, probe
+from spanheap.detection.blocks import BlockKey
 from spanheap.detection.evidence import Bound, Evidence
-from spanheap.detection.place import Place, module_of, place_of
+from spanheap.detection.place import Place, is_library, module_of, place_of
 from spanheap.detection.series import GroupKey
-from spanheap.retention.edge import is_context_part
-from spanheap.snapshot.application import OWN_FOLDER, Origin, file_origin
+from spanheap.snapshot.application import OWN_FOLDER
 
 MAX_WALK_MS = 250.0          # the GIL is held: a walk above the pause budget, once a verdict
 MS_PER_OBJECT = 0.25e-3      # 250 ms a million
@@ -53,9 +53,12 @@ class _Way(NamedTuple):
     widest: int | None        # step of the container with most entries
     place: int                # of that container among the objects; of the last object where there is none
     code: Any                 # of the frame that it begins at, if it does
+    branch: Any = None        # where no container is: the object by which the ways part
 
     @property
     def shape(self) -> tuple[Any, ...]:
+        if self.branch is not None:
+            return ("branch", id(self.branch))
         end = len(self.steps) if self.widest is None else self.widest + 1
         return tuple(step.shape for step in self.steps[:end])
 
@@ -71,7 +74,17 @@ def predicted_ms(live_objects: float) -> float:
 
 def of_group(key: GroupKey, since: float, until: float, budget_ms: float) -> Found:
     """What holds the live samples of a group that were born between these times of the clock."""
+    _core.know_buffers(sys.modules)
     return _found(_core.walk_to_group(key, since, until, OWN_FOLDER, budget_ms / 1e3))
+
+
+def of_question(key: GroupKey | BlockKey, since: float, until: float, budget_ms: float) -> Found:
+    """What holds a group's live samples, or its largest block."""
+    if isinstance(key, BlockKey):
+        _core.know_buffers(sys.modules)
+        walk = _core.walk_to_largest(GroupKey(*key[:3]), OWN_FOLDER, budget_ms / 1e3)
+        return Found(judge(walk, single=True), 1e3 * walk[3][0])
+    return of_group(key, since, until, budget_ms)
 
 
 def of_spans(name: str, ended: bool, budget_ms: float) -> Found:
@@ -92,12 +105,14 @@ def _found(walk: Any) -> Found:
     return Found(judge(walk), 1e3 * walk[3][0])
 
 
-def judge(walk: Any) -> Evidence:
-    """The evidence in the result of a walk."""
+def judge(walk: Any, *, single: bool = False) -> Evidence:
+    """The evidence in the result of a walk. single: it was for one block, and what has that grows."""
     steps, roots, hits, (_, _, complete, *_) = walk
-    ways = _ways(steps, roots, hits)
+    ways = _ways(steps, roots, hits, single=single)
     if not ways:
         return Evidence(Bound.UNKNOWN, None, "no way to it was found" if complete else "the walk was cut short")
+    if not single:
+        ways = _fanned_out(ways)
     groups: dict[tuple[Any, ...], list[_Way]] = {}
     for way in ways:
         groups.setdefault(way.shape, []).append(way)
@@ -106,14 +121,16 @@ def judge(walk: Any) -> Evidence:
     chosen = (staying or ranked)[0]
     way = min(chosen, key=lambda w: len(w.steps))
     bound, detail, limit = _bound(way)
-    named = way.steps[way.widest if way.widest is not None else 0]
+    named = _naming_step(way) if way.widest is not None else way.steps[0]
     words = " → ".join(str(step) for step in way.steps)
+    if way.branch is not None:
+        words = f"{detail}: {words}"
     container = f"{named.owner}:{named.name}:{named.kind}"
     count = probe.of([(w.objects, w.place) for w in chosen]) if way.widest is not None else None
     return Evidence(bound, words, detail or bound.value, container, count, limit, _through(way))
 
 
-def _ways(steps: Any, roots: Any, hits: Sequence[int]) -> list[_Way]:
+def _ways(steps: Any, roots: Any, hits: Sequence[int], *, single: bool) -> list[_Way]:
     from spanheap.retention.holders import _evenly, _objects_to
     from spanheap.retention.path import Namer
 
@@ -124,11 +141,34 @@ def _ways(steps: Any, roots: Any, hits: Sequence[int]) -> list[_Way]:
         path = namer.path(root, objects, skipped)
         if not path:
             continue
+        if single:
+            ways.append(_Way(path, objects, root.kind, len(path) - 1, len(objects) - 1, root.code))
+            continue
         sized = [(step.entries or 0, -i) for i, step in enumerate(path[:-1] or path)]
         entries, widest = max(sized)
         step = -widest if entries >= FEW_ENTRIES else None
         ways.append(_Way(path, objects, root.kind, step, _object_of(path, step, objects), root.code))
     return ways
+
+
+def _fanned_out(ways: list[_Way]) -> list[_Way]:
+    """Where no container is on most of the ways: the object by which they part is one, though its type does not say so.
+
+    That of a pickler's memo, of a library's tree, of all modules; the last one if there are several.
+    """
+    without = [way for way in ways if way.widest is None and not _is_transient(way)]
+    if len(without) < max(FEW_ENTRIES, 0.5 * len(ways)):
+        return ways
+    parts: dict[int, set[int]] = {}
+    for way in without:
+        for o, below in zip(way.objects, way.objects[1:], strict=False):
+            parts.setdefault(id(o), set()).add(id(below))
+    branches = {o for o, below in parts.items() if len(below) >= max(FEW_ENTRIES, 0.5 * len(without))}
+    found = []
+    for way in ways:
+        place = next((i for i, o in enumerate(way.objects) if id(o) in branches), None) if way.widest is None else None
+        found.append(way if place is None else way._replace(place=place, branch=way.objects[place]))
+    return found
 
 
 def _object_of(path: Sequence[Any], step: int | None, objects: Sequence[Any]) -> int:
@@ -156,6 +196,8 @@ def _bound(way: _Way) -> tuple[Bound, str, float | None]:
     if way.widest is None:
         if transient:
             return Bound.TRANSIENT, "", None
+        if way.branch is not None:
+            return _of_branch(way)
         if way.root in (_core.ROOT_INTERPRETER, _core.ROOT_THREAD, _core.ROOT_CONTEXT):
             return Bound.C, "held by the interpreter itself", None   # exit hooks, codecs, contexts: lists of its own, in C
         if any(step.skipped >= CHAIN for step in way.steps):
@@ -164,14 +206,30 @@ def _bound(way: _Way) -> tuple[Bound, str, float | None]:
     bound, detail, limit = _of_container(way)
     if bound in (Bound.NONE, Bound.UNKNOWN) and (transient or _naming_step(way).kind in _SUSPENDED):
         return Bound.TRANSIENT, f"{Bound.TRANSIENT.value}; {detail}", None
-    if bound is Bound.NONE and any(_is_span(o) for o in way.objects):
+    if bound is Bound.NONE and any(_is_span(o) and _has_ended(o) for o in way.objects):
         return Bound.SPANS, Bound.SPANS.value, None
     return bound, detail, limit
+
+
+def _of_branch(way: _Way) -> tuple[Bound, str, float | None]:
+    """Of an object that holds many things and is no container that is known."""
+    from spanheap.retention import owner
+
+    if owner.is_a(way.branch, owner.CONTAINERS) and way.branch is not sys.modules:
+        return Bound.UNKNOWN, "no container that grows is on the way", None
+    what = "sys.modules" if way.branch is sys.modules else owner.short_type_name(type(way.branch))
+    return Bound.BRANCH, f"{what} holds ever more of them", None
 
 
 def _is_span(o: Any) -> bool:
     cls = type(o)
     return cls.__name__ in _SPAN_TYPES and cls.__module__ == "opentelemetry.sdk.trace"
+
+
+def _has_ended(span: Any) -> bool:
+    from spanheap.spans import sdk
+
+    return _core.attribute(span, sdk.SPAN_END) is not None
 
 
 def _through(way: _Way) -> str:
@@ -180,7 +238,7 @@ def _through(way: _Way) -> str:
 
     spans = [i for i, o in enumerate(way.objects) if _is_span(o)]
     for o in way.objects[way.place + 1: spans[0]] if spans else ():
-        if not owner.is_a(o, _PLAIN) and type(o).__module__ not in _SPAN_MODULES and not is_context_part(o):
+        if type(o) not in _PLAIN and type(o).__module__ not in _SPAN_MODULES:
             return owner.short_type_name(type(o))
     return ""
 
@@ -200,6 +258,8 @@ def _of_container(way: _Way) -> tuple[Bound, str, float | None]:
         cls = type(o)
         if cls.__module__ in _QUEUES:
             return Bound.RELEASE, "a queue, which somebody is to read", None
+        if owner.type_name(cls) == "weakref.WeakKeyDictionary":
+            return Bound.RELEASE, "values live as long as their keys do", None
         if owner.is_a(o, _NO_CONTAINERS) or not _is_near(way, o):
             continue
         attributes = {name: _core.attribute(o, name) for name in eviction.BOUND_ATTRIBUTES}
@@ -210,8 +270,10 @@ def _of_container(way: _Way) -> tuple[Bound, str, float | None]:
         return (Bound.NONE, "", None) if _is_in_context(way) else (Bound.UNKNOWN, "a container without a name", None)
     bound, limit = eviction.bound_of(place)
     module = module_of(place)
-    if bound is Bound.RELEASE and _is_library(module):   # to take entries out is the application's duty, and it has not
+    if bound is Bound.RELEASE and is_library(module):   # to take entries out is the application's duty, and it has not
         return Bound.NONE, f"entries of {place.name} are taken out by {module} only when asked to", None
+    if bound is Bound.EVICTION and limit is None and is_library(module):   # when they are due, or stale, or asked for
+        return Bound.RELEASE, f"{module} takes entries of {place.name} out when it is their turn", None
     return bound, "", limit
 
 
@@ -257,8 +319,3 @@ def _naming_step(way: _Way) -> Any:
     """The step of the container, or of the nearest that it is in, which has a name."""
     up_to = way.steps[: (way.widest or 0) + 1]
     return next((step for step in reversed(up_to) if step.name and (step.owner or step.kind != "item")), up_to[-1])
-
-
-def _is_library(module: str) -> bool:
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return isinstance(file, str) and file_origin(file) is not Origin.APPLICATION

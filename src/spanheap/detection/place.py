@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 
 from spanheap import _core
 from spanheap.retention import owner
+from spanheap.snapshot.application import Origin, file_origin
 
 MAX_UNITS = 4000   # functions that are looked at; about 20 us each
 _LOCAL = threading.local.__mro__[-2]   # the one in C
@@ -80,16 +81,23 @@ def _units_of(place: Place) -> Iterator[Unit]:
         for module in _modules_that_know(place):
             yield from _units_in(module)
     else:
-        package = module_of(place).partition(".")[0]
+        homes = {str(owner.namespace(cls).get("__module__", "")) for cls in related(place)}
+        packages = {home.partition(".")[0] for home in homes if not is_library(home)}   # of a library, the class's own module
         seen = set()
         for name, module in list(sys.modules.items()):
-            if (name == package or name.startswith(package + ".")) and owner.is_a(module, types.ModuleType):
+            if (name in homes or name.partition(".")[0] in packages) and owner.is_a(module, types.ModuleType):
                 seen.add(id(module))
                 yield from _units_in(module)
         if place.instance is not None:   # and whoever has the instance under a name
             for module in _modules_with(place.instance):
                 if id(module) not in seen:
                     yield from _units_in(module)
+
+
+def is_library(module: str) -> bool:
+    """Whether this module is not the application's own."""
+    file = getattr(sys.modules.get(module), "__file__", None)
+    return isinstance(file, str) and file_origin(file) is not Origin.APPLICATION
 
 
 def _modules_that_know(place: Place) -> Iterator[types.ModuleType]:
