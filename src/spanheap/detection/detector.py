@@ -216,19 +216,22 @@ class Detector:
         for block, trend in self._blocks.found(aggregate.starts[-1]):
             if trend.bytes_per_s * 3600 >= self.policy.min_growth_per_hour:
                 yield block, trend
-        found = dict(self._growing(aggregate.groups, aggregate))
+        windows = trends.Windows(aggregate)
+        found = dict(self._growing(aggregate.groups, aggregate, windows))
         yield from found.items()
-        pools = dict(self._growing(aggregate.by_site, aggregate))
+        pools = dict(self._growing(aggregate.by_site, aggregate, windows))
         pools = {key: trend for key, trend in pools.items() if not _explained(key, trend, found)}
         yield from pools.items()
         found |= pools
-        for key, trend in self._growing(aggregate.by_root, aggregate):
+        for key, trend in self._growing(aggregate.by_root, aggregate, windows):
             if not _explained(key, trend, found):
                 yield key, trend
 
-    def _growing(self, groups: Iterable[Group], aggregate: Aggregate) -> Iterator[tuple[GroupKey, Trend]]:
+    def _growing(
+        self, groups: Iterable[Group], aggregate: Aggregate, windows: trends.Windows,
+    ) -> Iterator[tuple[GroupKey, Trend]]:
         for group in groups:
-            trend = trends.find(group, aggregate)
+            trend = trends.find(group, aggregate, windows)
             if trend is not None and trend.bytes_per_s * 3600 >= self.policy.min_growth_per_hour:
                 yield group.key, trend
 
