@@ -1,4 +1,4 @@
-"""Each request's durations go to a list of small ints: only the list's own buffer grows (a percentile that was never reset)."""
+"""Each request's durations go to a list of small ints, for a percentile that was never reset: only its own buffer grows."""
 
 from __future__ import annotations
 

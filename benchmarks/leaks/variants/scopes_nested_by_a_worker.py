@@ -1,4 +1,4 @@
-"""A worker task opens a scope a message and forgets to close it: a chain of scopes in a context variable of an immortal task."""
+"""A worker opens a scope a message and forgets to close it: a chain in a context variable of an immortal task."""
 
 from __future__ import annotations
 

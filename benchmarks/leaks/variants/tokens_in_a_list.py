@@ -1,4 +1,4 @@
-"""The tokens of attached contexts are put aside for a detach that never comes: each has the context before it, with its span."""
+"""Tokens of attached contexts are put aside for a detach that never comes: each has the context before it, with its span."""
 
 from __future__ import annotations
 

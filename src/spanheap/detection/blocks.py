@@ -1,8 +1,8 @@
 """Single blocks that grow: a bytearray appended to for ever, a list of small numbers, an array that is concatenated. Pure.
 
-To the cohorts such a block is one object that is always young: each time it grows it is moved, or copied. So the largest block
-of each group is followed by its size. It grows like a leak when it has become larger many times, has never been cut back, and
-becomes larger per completed span as it did before.
+To the cohorts such a block is one object that is always young: each time it grows it is moved, or copied. So the largest
+block of each group is followed by its size. It grows like a leak when it has become larger many times, has never been cut
+back, and becomes larger per completed span as it did before.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ MIN_RISES = 4                 # a table of hashes doubles, a list grows by an ei
 MAX_BLOCKS = 16
 POINTS = 96                   # kept of each; then every other is given up
 CUT_BACK = 0.9                # of its largest size: it was emptied, in part
+MISSED_S = 10.0               # not seen for so long: it is smaller, or not sampled as yet
 ABSENT_S = 600.0              # not seen for so long: it has gone
 MIN_EVEN = 0.4                # growth per traffic in the newer half, in units of the older one's: it comes in steps
 SAMPLES = 32                  # what such a trend counts for: sizes are exact
@@ -105,5 +106,5 @@ class Blocks:
     def found(self, now: float) -> Iterator[tuple[BlockKey, Trend]]:
         """Those that grow steadily."""
         for key, block in self._blocks.items():
-            if trend := block.trend(now):
+            if now - block.at <= MISSED_S and (trend := block.trend(now)):
                 yield BlockKey(*key), trend

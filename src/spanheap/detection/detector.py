@@ -41,7 +41,8 @@ POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
 LEAK_AFTER = {
-    Bound.NONE: 1.0, Bound.EXCEEDED: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.BRANCH: 3.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0,
+    Bound.NONE: 1.0, Bound.EXCEEDED: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.BRANCH: 3.0,
+    Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0,
 }
 OVER_LIMIT, OVER_BY = 1.2, 10    # times a limit of entries, and so many more: it does not hold
 NO_LIMIT = 2.0 ** 40             # bytes that a container would have at its limit: that is none
@@ -53,7 +54,8 @@ OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic i
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
 # What its holder proves; times what the samples do.
 CERTAINTY = {
-    Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.BRANCH: 0.8, Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
+    Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.BRANCH: 0.8,
+    Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
 }
 
 
@@ -262,7 +264,8 @@ class Detector:
         case.said_at = min(case.said_at, case.seen_at)
         case.verdict = LeakVerdict(
             kind=kind, site=what.site, span_name=what.span_name, root_name=what.root_name, trace_ids=what.trace_ids,
-            holder=evidence.holder, since=trend.since, reason=bound.value if bound is Bound.EXCEEDED else evidence.detail or bound.value,
+            holder=evidence.holder, since=trend.since,
+            reason=bound.value if bound is Bound.EXCEEDED else evidence.detail or bound.value,
             container=evidence.container, **figures,
         )
 

@@ -42,7 +42,7 @@ class Found(NamedTuple):
 
 def bound_of(place: Place) -> Found:
     """What ends the growth of the container in this place. UNKNOWN: no code was found, or too much."""
-    from spanheap.detection.uses import Reader   # with dis: at a verdict only
+    from spanheap.detection.uses import Reader  # with dis: at a verdict only
 
     classes = places.related(place)
     units = list(places.units_of(place))

@@ -81,8 +81,9 @@ def _units_of(place: Place) -> Iterator[Unit]:
         for module in _modules_that_know(place):
             yield from _units_in(module)
     else:
+        # Of a library only the class's own module: its packages are large.
         homes = {str(owner.namespace(cls).get("__module__", "")) for cls in related(place)}
-        packages = {home.partition(".")[0] for home in homes if not is_library(home)}   # of a library, the class's own module
+        packages = {home.partition(".")[0] for home in homes if not is_library(home)}
         seen = set()
         for name, module in list(sys.modules.items()):
             if (name in homes or name.partition(".")[0] in packages) and owner.is_a(module, types.ModuleType):
@@ -136,7 +137,9 @@ def _siblings(place: Place) -> Iterator[Unit]:
 
 
 def place_of(step: Any, objects: Sequence[Any], after: int, code: Any) -> Place | None:
-    """Of the object that a step of a path tells of. after: its place in `objects`; code: of the root, where that is a frame."""
+    """Of the object that a step of a path tells of.
+
+    after: its place in `objects`; code: of the root, where that is a frame."""
     holders = objects[:after]
     o = objects[after] if after < len(objects) else None
     if step.kind == "global":
@@ -194,7 +197,7 @@ def _units_in(module: types.ModuleType) -> Iterator[Unit]:
                 yield from _nested(Unit(code, names, cls, myself))
                 pending.extend((f, cls) for f in _closed_over(o))
         elif owner.is_a(o, (staticmethod, classmethod)):
-            pending.append((type(o).__func__.__get__(o), cls)) 
+            pending.append((type(o).__func__.__get__(o), cls))
         elif owner.is_a(o, property):
             pending.extend((f, cls) for f in (o.fget, o.fset, o.fdel) if f is not None)
         elif owner.is_a(o, owner.LruCache):

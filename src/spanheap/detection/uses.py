@@ -17,7 +17,7 @@ from spanheap import _core
 from spanheap.detection.place import Place, Unit
 from spanheap.retention import owner
 
-# Removes whichever comes, or all: a bound. Methods of dict, set, deque, list, heap, queues, buffers and of caches that are classes.
+# Removes whichever comes, or all: a bound. Methods of containers, heaps, queues, buffers and of caches that are classes.
 ANY_ENTRY = frozenset((
     "popitem", "popleft", "clear", "expire", "evict", "cull", "prune", "trim", "purge", "get_nowait", "truncate",
     "intersection_update",
@@ -182,7 +182,9 @@ class Reader:
                 recent.clear()
         return use
 
-    def _loaded(self, unit: Unit, ops: Sequence[Op], i: int, recent: list[Op], use: Use, aliases: set[str], depth: int) -> None:
+    def _loaded(
+        self, unit: Unit, ops: Sequence[Op], i: int, recent: list[Op], use: Use, aliases: set[str], depth: int,
+    ) -> None:
         """The container is on top of the stack: what comes next?"""
         following = ops[i + 1] if i + 1 < len(ops) else _END
         called = {n for op in recent for n in op.names}
@@ -224,7 +226,8 @@ class Reader:
         for n in range(after, min(after + 4, len(ops))):
             if ops[n].name == "COMPARE_OP":
                 operands = ops[after:n] if n > after else recent   # len(x) > limit, or limit < len(x)
-                return self._number(unit, [op for op in operands if "len" not in op.names and self._place.name not in op.names])
+                known = {"len", self._place.name}
+                return self._number(unit, [op for op in operands if known.isdisjoint(op.names)])
             if not ops[n].name.startswith("LOAD_"):
                 return None
         return None
@@ -268,7 +271,7 @@ class Reader:
         if self._place.kind == "local" or name in code.co_cellvars or code.co_name in CONSTRUCTORS:
             return True
         return any(
-            name in op.names and (after.name.startswith("POP_JUMP") and after.name.endswith("NONE")
+            name in op.names and ((after.name.startswith("POP_JUMP") and after.name.endswith("NONE"))
                                   or (after.name == "LOAD_CONST" and after.value is None))
             for op, after in zip(ops[:i], ops[1:i], strict=False)
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import io
+import pickle
 import queue
 from collections import OrderedDict, deque
 from typing import Any
@@ -20,6 +22,11 @@ ordered: OrderedDict[int, Thing] = OrderedDict()
 ring: deque[Thing] = deque(maxlen=100)
 endless: deque[Thing] = deque()
 jobs: queue.Queue[Thing] = queue.Queue()
+audit = bytearray(b"one line")
+truncated = bytearray(b"one line")
+arrays: list[Any] = []
+tokens: list[Any] = []
+pickler = pickle.Pickler(io.BytesIO())
 by_user: dict[int, list[Thing]] = {}
 
 
@@ -32,6 +39,11 @@ def sweep() -> None:
         del swept[i]
 
 
+def truncate() -> None:
+    if len(truncated) > 1000:
+        truncated.clear()
+
+
 def trim() -> None:
     while len(ordered) > 10:
         ordered.popitem(last=False)
@@ -41,6 +53,7 @@ def teardown() -> None:
     plain.clear()
     endless.clear()
     by_user.clear()
+    tokens.clear()
 
 
 class Registry:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from typing import Any
 
 import pytest
 
+import spanheap
 from spanheap import _core
 from spanheap.detection import holding
 from spanheap.detection.evidence import Bound, Evidence
@@ -79,3 +81,61 @@ def test_a_container_that_is_gone_has_no_entries() -> None:
         assert found.entries() is None
     finally:
         _holders.plain = before
+
+
+def largest(block: Any) -> Evidence:
+    """Who holds this object, as the owner of one block that grows."""
+    return holding.judge(_core.walk_to_objects((block,), (), holding.OWN_FOLDER, 5.0), single=True)
+
+
+def test_one_block_that_grows_has_a_name() -> None:
+    """And code that cuts it back counts."""
+    found = largest(_holders.audit)
+    assert found.bound is Bound.NONE and found.holder is not None and "_holders:audit (bytearray" in found.holder
+    assert largest(_holders.truncated).bound is Bound.EVICTION
+
+
+def test_data_of_arrays_is_held_by_who_holds_the_array() -> None:
+    """Also where it is a view that is kept, and the array is not. The collector knows neither."""
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    with spanheap.profile(tick=None, sample_interval=1, dumps=None) as session:
+        session.tick(1.0)
+        _holders.arrays.extend(numpy.zeros(5000)[:7] for _ in range(20))
+        for second in range(2, 9):
+            session.tick(float(second))
+        try:
+            [site] = [
+                s for s in session.snapshot().sites() if s.live_bytes > 500_000 and s.application_frame is not None
+                and s.application_frame.filename == __file__
+            ]
+            assert any("_holders:arrays (list, 20 entries)" in str(holder) for holder in session.holders(site))
+        finally:
+            _holders.arrays.clear()
+
+
+def test_an_object_in_c_that_holds_many_is_told() -> None:
+    """A pickler's memo is no container that is known by its type: the ways part there."""
+    things = [_holders.Thing() for _ in range(50)]
+    for thing in things:
+        _holders.pickler.dump(thing)
+    found = evidence(things)
+    _holders.pickler.clear_memo()
+    assert found.bound is Bound.BRANCH and found.holder is not None and "_holders:pickler (Pickler" in found.holder
+
+
+def test_spans_that_a_token_holds() -> None:
+    """What is kept is the token: the span is held through it."""
+    from opentelemetry import context, trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("tests")
+    spans = [tracer.start_span("GET /") for _ in range(20)]
+    for span in spans:
+        _holders.tokens.append(context.attach(trace.set_span_in_context(span)))
+        span.end()
+    contexts = [token.old_value for token in _holders.tokens[1:]]
+    found = holding.judge(_core.walk_to_objects(tuple(spans[:-1]), (spans, contexts), holding.OWN_FOLDER, 5.0))
+    for token in reversed(_holders.tokens):
+        context.detach(token)
+    _holders.teardown()
+    assert found.bound is Bound.SPANS and found.through == "Token", found

@@ -40,7 +40,7 @@ CASES = {
     "a limit before it is filled": (Bound.EVICTION, "def put(k):\n    if len(box) < 250: box[k] = k"),
     "asked whether it is empty": (Bound.NONE, "def put(k):\n    if len(box) > 0: box[k] = k"),
     "emptied by a helper": (
-        Bound.EVICTION, "def trim(c, n):\n    while len(c) > n: del c[next(iter(c))]\ndef put(k):\n    box[k] = k\n    trim(box, 9)"),
+        Bound.EVICTION, "def trim(c, n):\n    while len(c) > n: del c[next(iter(c))]\ndef put(k): trim(box, 9)"),
     "emptied by a helper in its second parameter": (
         Bound.EVICTION, "def trim(n, c):\n    c.popitem()\ndef put(k):\n    trim(9, box)"),
     "removed in a loop": (Bound.EVICTION, "def sweep(keys):\n    for k in keys:\n        box.pop(k, None)"),
