@@ -32,9 +32,11 @@ ASK_AFTER_S = 60.0          # of steady growth; a walk over the heap is not for 
 ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
 URGENT_WINDOW_S = 10.0
 FILLING_SHARE = 0.5        # of the window: how long the entries of a container are counted before they say anything
-# Entries per traffic, the later half over the earlier. A leak has 1 and some noise, and is asked at every look; what fills
-# up passes by chance at the most, and less and less.
-EVEN, STILL_EVEN = 0.95, 0.7
+# Entries per traffic, the later half over the earlier: of a leak that was said.
+STILL_EVEN = 0.7
+STILL_GROWS = 0.5          # entries per traffic lately, in units of all the time's: of a suspicion that is said
+# Of few entries it takes longer to see whether they become fewer: a pool opens connections, tenants come once.
+FEW_TAKEN = ((50, 4.0), (200, 2.0))   # (fewer than so many more, times as long)
 FORGET_SHARE = 0.25         # of the window: how long a verdict outlives its trend
 FORGET_S = 30.0
 POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has so much of its growth
@@ -52,6 +54,7 @@ NEVER_GROWING = frozenset((Bound.TRANSIENT, Bound.COLLECTOR))
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
 OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic is not known, and its site often not its own
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
+URGENT_LATER, LATER = frozenset((Bound.EXCEEDED, Bound.C, Bound.BRANCH)), 2.0   # when so many times as much has been lost
 # What its holder proves; times what the samples do.
 CERTAINTY = {
     Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.BRANCH: 0.8,
@@ -192,6 +195,11 @@ class Detector:
         exceeded = entries > OVER_LIMIT * evidence.limit + OVER_BY or bytes_at_limit > NO_LIMIT
         return Bound.EXCEEDED if exceeded else Bound.EVICTION
 
+    def _caution(self, case: Case) -> float:
+        """Times the patience with a container that has taken in few entries."""
+        filling = self._filling(case)
+        return next((times for few, times in FEW_TAKEN if filling is not None and filling.taken < few), 1.0)
+
     def _is_full_soon(self, case: Case) -> bool:
         """Its container has a limit and will have reached it before long."""
         evidence, filling = case.evidence, self._filling(case)
@@ -210,7 +218,7 @@ class Detector:
             return False
         if case.seen_at - filling.began_at < max(ASK_AFTER_S, FILLING_SHARE * case.trend.window_s):
             return None
-        return filling.evenness() >= EVEN
+        return filling.is_even()
 
     # ------------------------------------------------------------ candidates
 
@@ -274,7 +282,9 @@ class Detector:
         bound = self._bound(case)
         if bound in LEAK_AFTER:
             urgent = bound in URGENT_BOUNDS and self._is_urgent(trend, memory_left) and trend.window_s >= URGENT_WINDOW_S
+            urgent |= bound in URGENT_LATER and trend.grown_bytes >= LATER * self.policy.urgent_bytes
             patience = LEAK_AFTER[bound] * policy.patience * (1 if trend.in_span else OUTSIDE_SPANS)
+            patience *= self._caution(case)
             said = case.verdict is not None and case.verdict.kind == "leak"
             evenly = self._fills_evenly(case)
             if said or urgent or (trend.window_s >= patience and evenly):
@@ -282,7 +292,10 @@ class Detector:
             if not evenly:
                 return None
         needed = policy.bound_unknown_after * (UNANSWERED if case.evidence is None and policy.holders else 1)
-        is_long = trend.window_s >= needed and trend.samples >= GROWING_SAMPLES and not self._is_full_soon(case)
+        is_long = trend.window_s >= needed and trend.samples >= GROWING_SAMPLES
+        filling = self._filling(case)
+        if filling is not None and (filling.still() < STILL_GROWS or self._is_full_soon(case)):
+            return None
         return "growing" if is_long and bound not in NEVER_GROWING else None
 
     def _is_urgent(self, trend: Trend, memory_left: float | None) -> bool:

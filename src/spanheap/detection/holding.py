@@ -53,6 +53,8 @@ class _Way(NamedTuple):
     widest: int | None        # step of the container with most entries
     place: int                # of that container among the objects; of the last object where there is none
     code: Any                 # of the frame that it begins at, if it does
+    start: Any                # retention.path.Root
+    skipped: Sequence[int]    # left out before each object
     branch: Any = None        # where no container is: the object by which the ways part
 
     @property
@@ -142,12 +144,12 @@ def _ways(steps: Any, roots: Any, hits: Sequence[int], *, single: bool) -> list[
         if not path:
             continue
         if single:
-            ways.append(_Way(path, objects, root.kind, len(path) - 1, len(objects) - 1, root.code))
+            ways.append(_Way(path, objects, root.kind, len(path) - 1, len(objects) - 1, root.code, root, skipped))
             continue
         sized = [(step.entries or 0, -i) for i, step in enumerate(path[:-1] or path)]
         entries, widest = max(sized)
         step = -widest if entries >= FEW_ENTRIES else None
-        ways.append(_Way(path, objects, root.kind, step, _object_of(path, step, objects), root.code))
+        ways.append(_Way(path, objects, root.kind, step, _object_of(path, step, objects), root.code, root, skipped))
     return ways
 
 
@@ -167,8 +169,20 @@ def _fanned_out(ways: list[_Way]) -> list[_Way]:
     found = []
     for way in ways:
         place = next((i for i, o in enumerate(way.objects) if id(o) in branches), None) if way.widest is None else None
-        found.append(way if place is None else way._replace(place=place, branch=way.objects[place]))
+        found.append(way if place is None else _parting_at(way, place))
     return found
+
+
+def _parting_at(way: _Way, place: int) -> _Way:
+    """A container was passed over where what is in it goes by a name of its own: a logger, a module."""
+    from spanheap.retention import owner
+    from spanheap.retention.path import Namer
+
+    o = way.objects[place]
+    if (owner.entries(o) or 0) < FEW_ENTRIES:
+        return way._replace(place=place, branch=o)
+    path = Namer(dict(sys.modules)).path(way.start, way.objects[:place + 1], way.skipped[:place + 1])
+    return way._replace(steps=(*path, *way.steps), widest=len(path) - 1, place=place)
 
 
 def _object_of(path: Sequence[Any], step: int | None, objects: Sequence[Any]) -> int:
@@ -192,16 +206,18 @@ def _bound(way: _Way) -> tuple[Bound, str, float | None]:
         return Bound.C, "", None
     if way.root == _core.ROOT_GARBAGE:
         return Bound.GARBAGE, "", None
+    from spanheap.retention import owner
+
     transient = _is_transient(way)
     if way.widest is None:
         if transient:
             return Bound.TRANSIENT, "", None
-        if way.branch is not None:
-            return _of_branch(way)
         if way.root in (_core.ROOT_INTERPRETER, _core.ROOT_THREAD, _core.ROOT_CONTEXT):
             return Bound.C, "held by the interpreter itself", None   # exit hooks, codecs, contexts: lists of its own, in C
         if any(step.skipped >= CHAIN for step in way.steps):
             return Bound.NONE, "a chain of objects", None
+        if way.branch is not None:
+            return Bound.BRANCH, f"{owner.short_type_name(type(way.branch))} holds ever more of them", None
         return Bound.UNKNOWN, "no container that grows is on the way", None
     bound, detail, limit = _of_container(way)
     if bound in (Bound.NONE, Bound.UNKNOWN) and (transient or _naming_step(way).kind in _SUSPENDED):
@@ -209,16 +225,6 @@ def _bound(way: _Way) -> tuple[Bound, str, float | None]:
     if bound is Bound.NONE and any(_is_span(o) and _has_ended(o) for o in way.objects):
         return Bound.SPANS, Bound.SPANS.value, None
     return bound, detail, limit
-
-
-def _of_branch(way: _Way) -> tuple[Bound, str, float | None]:
-    """Of an object that holds many things and is no container that is known."""
-    from spanheap.retention import owner
-
-    if owner.is_a(way.branch, owner.CONTAINERS) and way.branch is not sys.modules:
-        return Bound.UNKNOWN, "no container that grows is on the way", None
-    what = "sys.modules" if way.branch is sys.modules else owner.short_type_name(type(way.branch))
-    return Bound.BRANCH, f"{what} holds ever more of them", None
 
 
 def _is_span(o: Any) -> bool:

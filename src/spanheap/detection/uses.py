@@ -206,7 +206,7 @@ class Reader:
             use.any_entry |= by_place or ops[i].in_loop   # one after the other: a sweep
             use.by_key |= not by_place
         use.walks |= following.name == "GET_ITER" or not WALKERS.isdisjoint(called) or not WALKS.isdisjoint(method)
-        if following.name == "STORE_FAST":
+        if following.name.startswith("STORE_FAST"):
             aliases.update(following.names)
         if "len" in called:
             limit = self._compared_with(unit, ops, i, recent)
@@ -223,6 +223,8 @@ class Reader:
         after = i + 1
         while after < len(ops) and ops[after].name.startswith(("CALL", "PRECALL")):
             after += 1
+        if after < len(ops) and ops[after].name.startswith("STORE_FAST"):   # n = len(container): what is n compared with?
+            after, recent = self._next_load(ops, after), []
         for n in range(after, min(after + 4, len(ops))):
             if ops[n].name == "COMPARE_OP":
                 operands = ops[after:n] if n > after else recent   # len(x) > limit, or limit < len(x)
@@ -231,6 +233,15 @@ class Reader:
             if not ops[n].name.startswith("LOAD_"):
                 return None
         return None
+
+    @staticmethod
+    def _next_load(ops: Sequence[Op], stored: int) -> int:
+        """What follows the next load of this variable that something is compared with."""
+        for n in range(stored + 1, len(ops)):
+            if ops[n].name.startswith("LOAD_FAST") and set(ops[stored].names) & set(ops[n].names) and any(
+                    op.name == "COMPARE_OP" for op in ops[n + 1: n + 4]):
+                return n + 1
+        return len(ops)
 
     def _number(self, unit: Unit, ops: Sequence[Op]) -> float:
         for op in ops:

@@ -123,6 +123,19 @@ def test_an_object_in_c_that_holds_many_is_told() -> None:
     assert found.bound is Bound.BRANCH and found.holder is not None and "_holders:pickler (Pickler" in found.holder
 
 
+def test_loggers_are_held_by_the_table_of_loggers() -> None:
+    """Each goes by its own name, and what grows is the table."""
+    import logging
+
+    things = [_holders.Thing() for _ in range(50)]
+    for i, thing in enumerate(things):
+        logging.getLogger(f"tests.holding.job{i}").__dict__["thing"] = thing
+    found = evidence(things)
+    for i in range(50):
+        del logging.root.manager.loggerDict[f"tests.holding.job{i}"]
+    assert found.bound is Bound.NONE and found.holder is not None and "loggerDict" in found.holder, found
+
+
 def test_spans_that_a_token_holds() -> None:
     """What is kept is the token: the span is held through it."""
     from opentelemetry import context, trace

@@ -148,6 +148,7 @@ def test_what_code_does_with_a_variable_of_a_closure(module: types.ModuleType) -
 
 @pytest.mark.parametrize(("module", "limit"), [
     ("def put(k):\n    if len(box) < 250: box[k] = k", 250), ("N = 99\ndef put(k):\n    if N > len(box): box[k] = k", 99),
+    ("def put(k):\n    n = len(box)\n    if n < 64: box[k] = k", 64),
     ("def put(k):\n    if len(box) > limit(): box.clear()", None),
 ], indirect=["module"])
 def test_the_limit_that_code_compares_with(module: types.ModuleType, limit: int | None) -> None:
