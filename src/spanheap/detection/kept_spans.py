@@ -21,7 +21,8 @@ PROVEN_AFTER_S = 3.0          # of growth, in a container that nothing takes fro
 PATIENCE_S = 300.0            # in any other;
 EVICTION_S = 2400.0           # also in one from which spans are taken, only not these: the oldest is as old as that
 UNENDED_AFTER_S = 300.0
-UNDER_WAY_S = 1800.0          # where work that goes on has them: it may end
+# Where work that goes on has them, or code takes them out one by one: they may yet end.
+UNDER_WAY_S = {Bound.TRANSIENT: 1800.0, Bound.EVICTION: 1800.0, Bound.RELEASE: 750.0}
 THROUGH_S = 900.0             # ended ones that are held by what is kept (a task, a token): the detector says who, and sooner
 MIN_AGED = 0.6                # of the time that has passed, by the oldest span: that is one of a sample
 FEW = 100                     # spans: batches of that size may come and go beside those that stay
@@ -123,8 +124,7 @@ class KeptSpans:
         lasted = name.at - name.since
         bound = name.evidence.bound if name.evidence is not None else Bound.UNKNOWN
         if name.first.key.kind == "unended_spans":
-            under_way = bound in (Bound.TRANSIENT, Bound.RELEASE, Bound.EVICTION)
-            return lasted >= (UNDER_WAY_S if under_way else UNENDED_AFTER_S)
+            return lasted >= UNDER_WAY_S.get(bound, UNENDED_AFTER_S)
         if bound is Bound.GARBAGE:
             return False
         needed = {Bound.NONE: PROVEN_AFTER_S, Bound.SPANS: PROVEN_AFTER_S, Bound.EVICTION: EVICTION_S}.get(bound, PATIENCE_S)
