@@ -12,15 +12,15 @@ SPAN = "POST /points"
 SITE = "Series.add"
 HOLDER = "series"
 REQUIRES = ["numpy"]
-REQUESTS_PER_SECOND = 2
-DURATION_S = 3000
+REQUESTS_PER_SECOND = 1
+DURATION_S = 2400
 
 class Series:
     def __init__(self) -> None:
         self.points: Any = np.zeros(0)
 
     def add(self, i: int) -> None:
-        self.points = np.append(self.points, np.full(150, float(i)))
+        self.points = np.append(self.points, np.full(450, float(i)))
 
 
 series = Series()

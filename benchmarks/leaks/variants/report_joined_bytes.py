@@ -8,14 +8,14 @@ KIND = "leak"
 SPAN = "POST /report"
 SITE = "add_line"
 HOLDER = "report"
-REQUESTS_PER_SECOND = 3
-DURATION_S = 3000
+REQUESTS_PER_SECOND = 1
+DURATION_S = 2400
 
 report: dict[str, bytes] = {"body": b""}
 
 
 def add_line(i: int) -> None:
-    report["body"] += text(i, 1500).encode()
+    report["body"] += text(i, 4500).encode()
 
 
 def setup() -> None:

@@ -51,6 +51,7 @@ NO_LIMIT = 2.0 ** 40             # bytes that a container would have at its limi
 FULL_SOON_S = 7200.0             # a container that will be full by then is not even a suspicion
 UNANSWERED = 2.0            # times as long while the question who holds it waits for the pause budget
 NEVER_GROWING = frozenset((Bound.TRANSIENT, Bound.COLLECTOR))
+THROUGH = 1.8                # times the patience for spans that others hold: the line that makes those is told first
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
 OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic is not known, and its site often not its own
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
@@ -109,6 +110,7 @@ class Detector:
         self._cases: dict[Key, Case] = {}
         self._blocks = Blocks()
         self._fillings: dict[str, Filling] = {}   # by container
+        self._told: dict[str, LeakVerdict] = {}   # by container: who and where, when it was first said to leak
         self.crowded_out = 0   # cases given up for want of room
 
     # ------------------------------------------------------------ observation
@@ -269,6 +271,8 @@ class Detector:
             case.verdict = dataclasses.replace(said, **figures)
             return
         what = self._describe(case.key, trend.since, trend.since + trend.window_s)
+        if kind == "leak" and evidence.container and not evidence.through:
+            what = self._as_told(evidence.container, what)
         case.said_at = min(case.said_at, case.seen_at)
         case.verdict = LeakVerdict(
             kind=kind, site=what.site, span_name=what.span_name, root_name=what.root_name, trace_ids=what.trace_ids,
@@ -276,6 +280,15 @@ class Detector:
             reason=bound.value if bound is Bound.EXCEEDED else evidence.detail or bound.value,
             container=evidence.container, **figures,
         )
+        if kind == "leak" and evidence.container and not evidence.through and evidence.container not in self._told:
+            if len(self._told) >= MAX_CASES:
+                del self._told[next(iter(self._told))]
+            self._told[evidence.container] = case.verdict
+
+    def _as_told(self, container: str, what: Description) -> Description:
+        """What is in a container that was said to leak is that leak, also when another group comes to speak for it."""
+        told = self._told.get(container)
+        return Description(told.site, told.span_name, told.root_name, told.trace_ids) if told is not None else what
 
     def _kind(self, case: Case, memory_left: float | None) -> Kind | None:
         trend, policy = case.trend, self.policy
@@ -285,6 +298,8 @@ class Detector:
             urgent |= bound in URGENT_LATER and trend.grown_bytes >= LATER * self.policy.urgent_bytes
             patience = LEAK_AFTER[bound] * policy.patience * (1 if trend.in_span else OUTSIDE_SPANS)
             patience *= self._caution(case)
+            if case.evidence is not None and case.evidence.through:
+                patience = max(patience, THROUGH * policy.patience)
             said = case.verdict is not None and case.verdict.kind == "leak"
             evenly = self._fills_evenly(case)
             if said or urgent or (trend.window_s >= patience and evenly):
@@ -315,9 +330,12 @@ class Detector:
             yield case
 
 
-def _precedence(case: Case) -> tuple[float, bool, bool, float]:
-    """Who speaks for cases that are one: who spoke first, then who is in a span, is one group, grew most."""
-    return (case.said_at, not case.trend.in_span, not (case.key.function and case.key.root_name), -case.trend.grown_bytes)
+def _precedence(case: Case) -> tuple[bool, float, bool, bool, float]:
+    """Who speaks for cases that are one: not the spans that the others hold, then who spoke first, who is in a span, is one
+    group, grew most."""
+    through = case.evidence is not None and case.evidence.through != ""
+    is_pool = not (case.key.function and case.key.root_name)
+    return (through, case.said_at, not case.trend.in_span, is_pool, -case.trend.grown_bytes)
 
 
 def _explained(pool: GroupKey, trend: Trend, found: dict[GroupKey, Trend]) -> bool:

@@ -21,6 +21,7 @@ PROVEN_AFTER_S = 3.0          # of growth, in a container that nothing takes fro
 PATIENCE_S = 300.0            # in any other;
 EVICTION_S = 2400.0           # also in one from which spans are taken, only not these: the oldest is as old as that
 UNENDED_AFTER_S = 300.0
+UNANSWERED_S = 900.0          # while it is not known who has them
 # Where work that goes on has them, or code takes them out one by one: they may yet end.
 UNDER_WAY_S = {Bound.TRANSIENT: 1800.0, Bound.EVICTION: 1800.0, Bound.RELEASE: 750.0}
 THROUGH_S = 900.0             # ended ones that are held by what is kept (a task, a token): the detector says who, and sooner
@@ -124,7 +125,8 @@ class KeptSpans:
         lasted = name.at - name.since
         bound = name.evidence.bound if name.evidence is not None else Bound.UNKNOWN
         if name.first.key.kind == "unended_spans":
-            return lasted >= UNDER_WAY_S.get(bound, UNENDED_AFTER_S)
+            asked = name.evidence is not None   # else it waits for the pause budget
+            return lasted >= UNDER_WAY_S.get(bound, UNENDED_AFTER_S if asked else UNANSWERED_S)
         if bound is Bound.GARBAGE:
             return False
         needed = {Bound.NONE: PROVEN_AFTER_S, Bound.SPANS: PROVEN_AFTER_S, Bound.EVICTION: EVICTION_S}.get(bound, PATIENCE_S)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import io
-import pickle
 import queue
 from collections import OrderedDict, deque
 from typing import Any
@@ -26,7 +24,7 @@ audit = bytearray(b"one line")
 truncated = bytearray(b"one line")
 arrays: list[Any] = []
 tokens: list[Any] = []
-pickler = pickle.Pickler(io.BytesIO())
+many = Thing()
 by_user: dict[int, list[Thing]] = {}
 
 
@@ -54,6 +52,7 @@ def teardown() -> None:
     endless.clear()
     by_user.clear()
     tokens.clear()
+    many.__dict__.clear()
 
 
 class Registry:
