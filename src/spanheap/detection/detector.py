@@ -44,14 +44,14 @@ POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
 LEAK_AFTER = {
     Bound.NONE: 1.0, Bound.EXCEEDED: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.BRANCH: 3.0,
-    Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0,
+    Bound.TRANSIENT: 6.0, Bound.RELEASE: 6.5,
 }
 OVER_LIMIT, OVER_BY = 1.2, 10    # times a limit of entries, and so many more: it does not hold
 NO_LIMIT = 2.0 ** 40             # bytes that a container would have at its limit: that is none
 FULL_SOON_S = 7200.0             # a container that will be full by then is not even a suspicion
 UNANSWERED = 2.0            # times as long while the question who holds it waits for the pause budget
 NEVER_GROWING = frozenset((Bound.TRANSIENT, Bound.COLLECTOR))
-THROUGH = 1.8                # times the patience for spans that others hold: the line that makes those is told first
+THROUGH = 3.0                # times the patience for spans that others hold: the line that makes those is told first
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
 OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic is not known, and its site often not its own
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
@@ -139,11 +139,14 @@ class Detector:
         return sorted(verdicts, key=lambda v: (v.kind != "leak", -v.growth_bytes_per_s))
 
     def questions(self, memory_left: float | None = None) -> Iterator[Question]:
-        """What the detector would like to know, most material first.
+        """What the detector would like to know: of spans' memory first, then most material first.
 
-        Each is put once, and again when the growth has lasted twice as long.
+        Each is put once, and again when the growth has lasted twice as long. Walks are dear: the answer for a group is one
+        for the pools that it is in.
         """
-        for case in sorted(self._cases.values(), key=lambda case: -case.trend.grown_bytes):
+        for case in sorted(self._cases.values(), key=lambda case: (not case.trend.in_span, -case.trend.grown_bytes)):
+            if any(_is_in(other.key, case.key) for other in self._cases.values()):
+                continue
             trend, urgent = case.trend, self._is_urgent(case.trend, memory_left)
             if trend.window_s < (URGENT_WINDOW_S if urgent else min(ASK_AFTER_S, self.policy.patience)):
                 continue
@@ -154,8 +157,9 @@ class Detector:
 
     def answer(self, key: Key, evidence: Evidence) -> None:
         """What was found out. Not to know counts as an answer: the question is put again when more is at stake."""
-        case = self._cases.get(key)
-        if case is not None:
+        asked = self._cases.get(key)
+        pools = [case for case in self._cases.values() if asked is not None and _is_in(key, case.key)]
+        for case in ([asked, *(pool for pool in pools if pool.evidence is None)] if asked is not None else ()):
             case.asked_window_s = case.trend.window_s
             if evidence.bound is not Bound.UNKNOWN or case.evidence is None:
                 case.evidence = evidence
@@ -336,6 +340,14 @@ def _precedence(case: Case) -> tuple[bool, float, bool, bool, float]:
     through = case.evidence is not None and case.evidence.through != ""
     is_pool = not (case.key.function and case.key.root_name)
     return (through, case.said_at, not case.trend.in_span, is_pool, -case.trend.grown_bytes)
+
+
+def _is_in(key: Key, pool: Key) -> bool:
+    """Whether a group is one of those that were added up in this pool."""
+    if isinstance(pool, BlockKey) or isinstance(key, BlockKey) or key == pool:
+        return False
+    by_root, by_site = not pool.function and not pool.filename, not pool.root_name
+    return (by_root and key.root_name == pool.root_name) or (by_site and key[:2] == pool[:2])
 
 
 def _explained(pool: GroupKey, trend: Trend, found: dict[GroupKey, Trend]) -> bool:

@@ -17,7 +17,7 @@ from spanheap import _core
 from spanheap.detection import eviction, probe
 from spanheap.detection.blocks import BlockKey
 from spanheap.detection.evidence import Bound, Evidence
-from spanheap.detection.place import Place, is_library, module_of, place_of
+from spanheap.detection.place import Place, home_of, is_library, place_of
 from spanheap.detection.series import GroupKey
 from spanheap.snapshot.application import OWN_FOLDER
 
@@ -121,7 +121,10 @@ def judge(walk: Any, *, single: bool = False) -> Evidence:
     ranked = sorted(groups.values(), key=lambda group: -len(group))
     staying = [g for g in ranked if not _is_transient(g[0]) and len(g) >= STAYS_SHARE * len(ways)]
     chosen = (staying or ranked)[0]
-    way = min(chosen, key=lambda w: len(w.steps))
+    ends: dict[tuple[Any, ...], list[_Way]] = {}   # below the container: the way that most take
+    for way in chosen:
+        ends.setdefault(tuple(step.shape for step in way.steps), []).append(way)
+    way = max(ends.values(), key=len)[0]
     bound, detail, limit = _bound(way)
     named = _naming_step(way) if way.widest is not None else way.steps[0]
     words = " → ".join(str(step) for step in way.steps)
@@ -158,6 +161,9 @@ def _fanned_out(ways: list[_Way]) -> list[_Way]:
 
     That of a pickler's memo, of a library's tree, of all modules; the last one if there are several.
     """
+    from spanheap.retention import owner
+    from spanheap.retention.path import Step
+
     without = [way for way in ways if way.widest is None and not _is_transient(way)]
     if len(without) < max(FEW_ENTRIES, 0.5 * len(ways)):
         return ways
@@ -165,6 +171,15 @@ def _fanned_out(ways: list[_Way]) -> list[_Way]:
     for way in without:
         for o, below in zip(way.objects, way.objects[1:], strict=False):
             parts.setdefault(id(o), set()).add(id(below))
+    modules = {id(way.objects[0]) for way in without if owner.is_a(way.objects[0], types.ModuleType)}
+    if len(modules) >= max(FEW_ENTRIES, 0.5 * len(without)):   # each walk begins at all modules
+        table = Step("sys", "global", "modules", "dict", len(sys.modules))
+        return [
+            way if way.widest is not None or not owner.is_a(way.objects[0], types.ModuleType)
+            else way._replace(steps=(table, *way.steps), objects=(sys.modules, *way.objects), widest=0, place=0,
+                              skipped=(0, *way.skipped))
+            for way in ways
+        ]
     branches = {o for o, below in parts.items() if len(below) >= max(FEW_ENTRIES, 0.5 * len(without))}
     found = []
     for way in ways:
@@ -254,6 +269,8 @@ def _of_container(way: _Way) -> tuple[Bound, str, float | None]:
     from spanheap.retention import owner
 
     container = way.objects[way.place]
+    if container is sys.modules:
+        return Bound.NONE, "modules are made and registered", None
     if owner.is_a(container, owner.LruCache):
         return _of_lru_cache(container)
     if owner.is_a(container, collections.deque):
@@ -275,10 +292,11 @@ def _of_container(way: _Way) -> tuple[Bound, str, float | None]:
     if place is None:
         return (Bound.NONE, "", None) if _is_in_context(way) else (Bound.UNKNOWN, "a container without a name", None)
     bound, limit = eviction.bound_of(place)
-    module = module_of(place)
+    module = home_of(place)
     if bound is Bound.RELEASE and is_library(module):   # to take entries out is the application's duty, and it has not
         return Bound.NONE, f"entries of {place.name} are taken out by {module} only when asked to", None
-    if bound is Bound.EVICTION and limit is None and is_library(module):   # when they are due, or stale, or asked for
+    # A length that a library asks for need not be a limit.
+    if bound is Bound.EVICTION and is_library(module):   # when they are due, or stale, or asked for
         return Bound.RELEASE, f"{module} takes entries of {place.name} out when it is their turn", None
     return bound, "", limit
 

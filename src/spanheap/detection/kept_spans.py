@@ -19,6 +19,7 @@ MIN_BYTES = 128 * 1024
 LOOKS = 2                     # that have seen it grow
 PROVEN_AFTER_S = 3.0          # of growth, in a container that nothing takes from
 PATIENCE_S = 300.0            # in any other;
+RELEASE_S = 2100.0
 EVICTION_S = 2400.0           # also in one from which spans are taken, only not these: the oldest is as old as that
 UNENDED_AFTER_S = 300.0
 UNANSWERED_S = 900.0          # while it is not known who has them
@@ -125,9 +126,14 @@ class KeptSpans:
         lasted = name.at - name.since
         bound = name.evidence.bound if name.evidence is not None else Bound.UNKNOWN
         if name.first.key.kind == "unended_spans":
-            asked = name.evidence is not None   # else it waits for the pause budget
-            return lasted >= UNDER_WAY_S.get(bound, UNENDED_AFTER_S if asked else UNANSWERED_S)
+            if name.evidence is None:   # it waits for the pause budget
+                return lasted >= UNANSWERED_S
+            if name.evidence.through:   # timers and tasks, which have their time
+                bound = Bound.TRANSIENT
+            return lasted >= UNDER_WAY_S.get(bound, UNENDED_AFTER_S)
         if bound is Bound.GARBAGE:
             return False
         needed = {Bound.NONE: PROVEN_AFTER_S, Bound.SPANS: PROVEN_AFTER_S, Bound.EVICTION: EVICTION_S}.get(bound, PATIENCE_S)
-        return lasted >= (max(needed, THROUGH_S) if name.evidence is not None and name.evidence.through else needed)
+        if name.evidence is not None and name.evidence.through:   # timers, and callbacks of what is to come
+            needed = max(needed, RELEASE_S if bound is Bound.RELEASE else THROUGH_S)
+        return lasted >= needed

@@ -60,6 +60,17 @@ def module_of(place: Place) -> str:
     return ""
 
 
+def home_of(place: Place) -> str:
+    """The module that made the container an attribute: that of the most basic class whose code names it."""
+    if place.kind != "attribute":
+        return module_of(place)
+    for cls in reversed(owner.mro(place.owner)):
+        functions = (f for f in owner.namespace(cls).values() if owner.is_a(f, types.FunctionType))
+        if any(place.name in types.FunctionType.__dict__["__code__"].__get__(f).co_names for f in functions):
+            return str(owner.namespace(cls).get("__module__", ""))
+    return module_of(place)
+
+
 def related(place: Place) -> frozenset[type]:
     """Classes whose attribute of this name it may be: the class, its bases and what inherits from it."""
     if place.kind != "attribute" or not owner.is_a(place.owner, type):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
+import types
 from typing import Any
 
 import pytest
@@ -135,6 +137,18 @@ def test_loggers_are_held_by_the_table_of_loggers() -> None:
     for i in range(50):
         del logging.root.manager.loggerDict[f"tests.holding.job{i}"]
     assert found.bound is Bound.NONE and found.holder is not None and "loggerDict" in found.holder, found
+
+
+def test_modules_are_held_by_the_table_of_modules() -> None:
+    """A walk begins at each of them: what grows is how many there are."""
+    things = [_holders.Thing() for _ in range(50)]
+    for i, thing in enumerate(things):
+        module = sys.modules[f"plugin_{i}"] = types.ModuleType(f"plugin_{i}")
+        module.__dict__["thing"] = thing
+    found = evidence(things)
+    for i in range(50):
+        del sys.modules[f"plugin_{i}"]
+    assert found.bound is Bound.NONE and found.holder is not None and "sys:modules (dict" in found.holder, found
 
 
 def test_spans_that_a_token_holds() -> None:
