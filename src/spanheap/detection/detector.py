@@ -31,7 +31,7 @@ MAX_CASES = 64
 ASK_AFTER_S = 60.0          # of steady growth; a walk over the heap is not for every blip
 ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
 URGENT_WINDOW_S = 10.0
-FILLING_SHARE = 0.5        # of the window: how long the entries of a container are counted before they say anything
+FILLING_SHARE = 0.3        # of the window: how long the entries of a container are counted before they say anything
 # Entries per traffic, the later half over the earlier: of a leak that was said.
 STILL_EVEN = 0.7
 STILL_GROWS = 0.5          # entries per traffic lately, in units of all the time's: of a suspicion that is said
@@ -53,7 +53,7 @@ UNANSWERED = 2.0            # times as long while the question who holds it wait
 NEVER_GROWING = frozenset((Bound.TRANSIENT, Bound.COLLECTOR))
 THROUGH = 3.0                # times the patience for spans that others hold: the line that makes those is told first
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
-OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic is not known, and its site often not its own
+OUTSIDE_SPANS = 4.0         # times as long for what no span made: its traffic is not known, and its site often not its own
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
 URGENT_LATER, LATER = frozenset((Bound.EXCEEDED, Bound.C, Bound.BRANCH)), 2.0   # when so many times as much has been lost
 # What its holder proves; times what the samples do.
@@ -145,7 +145,7 @@ class Detector:
         for the pools that it is in.
         """
         for case in sorted(self._cases.values(), key=lambda case: (not case.trend.in_span, -case.trend.grown_bytes)):
-            if any(_is_in(other.key, case.key) for other in self._cases.values()):
+            if any(_speaks_for(other, case) for other in self._cases.values()):
                 continue
             trend, urgent = case.trend, self._is_urgent(case.trend, memory_left)
             if trend.window_s < (URGENT_WINDOW_S if urgent else min(ASK_AFTER_S, self.policy.patience)):
@@ -158,7 +158,7 @@ class Detector:
     def answer(self, key: Key, evidence: Evidence) -> None:
         """What was found out. Not to know counts as an answer: the question is put again when more is at stake."""
         asked = self._cases.get(key)
-        pools = [case for case in self._cases.values() if asked is not None and _is_in(key, case.key)]
+        pools = [case for case in self._cases.values() if asked is not None and _speaks_for(asked, case)]
         for case in ([asked, *(pool for pool in pools if pool.evidence is None)] if asked is not None else ()):
             case.asked_window_s = case.trend.window_s
             if evidence.bound is not Bound.UNKNOWN or case.evidence is None:
@@ -306,7 +306,8 @@ class Detector:
                 patience = max(patience, THROUGH * policy.patience)
             said = case.verdict is not None and case.verdict.kind == "leak"
             evenly = self._fills_evenly(case)
-            if said or urgent or (trend.window_s >= patience and evenly):
+            sure = trend.in_span or trend.samples >= GROWING_SAMPLES
+            if said or urgent or (trend.window_s >= patience and evenly and sure):
                 return "leak"
             if not evenly:
                 return None
@@ -340,6 +341,12 @@ def _precedence(case: Case) -> tuple[bool, float, bool, bool, float]:
     through = case.evidence is not None and case.evidence.through != ""
     is_pool = not (case.key.function and case.key.root_name)
     return (through, case.said_at, not case.trend.in_span, is_pool, -case.trend.grown_bytes)
+
+
+def _speaks_for(case: Case, pool: Case) -> bool:
+    """Whether a group has most of the growth of this pool."""
+    is_most = case.trend.grown_bytes >= POOL_EXPLAINED * pool.trend.grown_bytes and case.trend.window_s >= ASK_AFTER_S
+    return is_most and _is_in(case.key, pool.key)
 
 
 def _is_in(key: Key, pool: Key) -> bool:

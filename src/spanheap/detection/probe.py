@@ -17,9 +17,10 @@ from typing import Any
 from spanheap import _core
 from spanheap.retention import owner
 
-NESTED_SHARE = 0.25    # of the ways lead through a container in the container
-NESTED_ENTRIES = 8     # that has at least so many: a record's own list has fewer
-COUNTED = 256          # inner containers; of more these stand for all
+NESTED_SHARE = 0.25    # of the ways lead through a container in an object, which cannot be counted
+NESTED_ENTRIES = 8     # and has at least so many: a record's own list has fewer
+COUNTED = 64           # inner containers; of more these stand for all
+LEVELS = 2             # of containers in each other, that are counted
 _INNER = (list, set, collections.deque, dict)
 
 
@@ -41,23 +42,25 @@ class Probe:
         if type(o) is not self.type:
             return None
         entries = owner.entries(o)
-        return entries if entries is None or not self.deep else entries + _inner_entries(o, entries)
+        return entries if entries is None or not self.deep else entries + _inner_entries(o, LEVELS)
 
 
 def of(ways: Sequence[tuple[Sequence[Any], int]]) -> Probe | None:
     """ways: (objects from a root on, place of the container among them). None: no chain of names leads to it, or what grows
     in it cannot be counted."""
-    nested = direct = 0
+    out_of_reach = deep = 0
     for objects, place in ways:
         entries = owner.entries(objects[place])
         below = [o for o in objects[place + 1:-1] if owner.entries(o) != entries]   # that is a part of the container
-        inner = next((o for o in below if owner.is_a(o, _INNER) and (owner.entries(o) or 0) >= NESTED_ENTRIES), None)
-        nested += inner is not None
-        direct += inner is not None and inner is objects[place + 1] and owner.is_a(objects[place], dict)
-    is_nested = nested > NESTED_SHARE * len(ways)
-    if is_nested and direct < nested:
+        within = 0
+        while within < min(len(below), LEVELS) and owner.is_a(below[within], _INNER):
+            within += 1
+        deep += within > 0
+        out_of_reach += any(
+            owner.is_a(o, _INNER) and (owner.entries(o) or 0) >= NESTED_ENTRIES for o in below[within:])
+    if out_of_reach > NESTED_SHARE * len(ways):
         return None
-    return _probe(*min(ways, key=lambda way: way[1]), deep=is_nested)
+    return _probe(*min(ways, key=lambda way: way[1]), deep=deep > 0)
 
 
 def _probe(objects: Sequence[Any], place: int, *, deep: bool) -> Probe | None:
@@ -104,6 +107,19 @@ def _slots(o: Any) -> list[tuple[str, Any]]:
     return found
 
 
-def _inner_entries(o: Any, entries: int) -> int:
-    counted = [owner.entries(value) or 0 for value in islice(list(dict.values(o)), COUNTED)]
-    return round(sum(counted) * entries / len(counted)) if counted else 0
+def _inner_entries(o: Any, levels: int) -> int:
+    """Of all containers in this one, estimated from the first."""
+    try:
+        values = list(islice(dict.values(o) if owner.is_a(o, dict) else _items(o), COUNTED))
+    except (RuntimeError, StopIteration):   # another thread has changed it meanwhile; it cannot be walked
+        return 0
+    inner = [value for value in values if any(type(value) is kind for kind in _INNER)]
+    counted = sum(owner.entries(value) or 0 for value in inner)
+    if levels > 1:
+        counted += sum(_inner_entries(value, levels - 1) for value in inner)
+    return round(counted * (owner.entries(o) or 0) / len(values)) if values else 0
+
+
+def _items(o: Any) -> Any:
+    """An iterator by the built-in type's own method."""
+    return next(kind.__iter__(o) for kind in (list, set, collections.deque) if owner.is_a(o, kind))
