@@ -132,6 +132,8 @@ def judge(walk: Any, *, single: bool = False) -> Evidence:
         words = f"{detail}: {words}"
     container = f"{named.owner}:{named.name}:{named.kind}"
     count = probe.of([(w.objects, w.place) for w in chosen]) if way.widest is not None else None
+    if count is not None and limit is not None:   # which is one of its own entries
+        count = count.flat()
     return Evidence(bound, words, detail or bound.value, container, count, limit, _through(way))
 
 

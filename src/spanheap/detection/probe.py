@@ -10,7 +10,7 @@ import collections
 import sys
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -32,6 +32,10 @@ class Probe:
     names: tuple[str, ...]
     type: Any
     deep: bool
+
+    def flat(self) -> Probe:
+        """That counts the container's own entries alone."""
+        return replace(self, deep=False)
 
     def __call__(self) -> int | None:
         o: Any = sys.modules.get(self.module)
