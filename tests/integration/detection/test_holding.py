@@ -52,6 +52,20 @@ def test_lists_in_a_table_are_not_counted_by_the_table() -> None:
     assert found.bound is Bound.NONE and found.entries is None
 
 
+def test_lists_in_a_wide_table_are_counted_with_it() -> None:
+    """Sixty users stay sixty, and their lists grow."""
+    _holders.teardown()
+    things = [_holders.Thing() for _ in range(300)]
+    for i, thing in enumerate(things):
+        _holders.by_user.setdefault(i % 60, []).append(thing)
+    found = evidence(things)
+    assert found.entries is not None and found.entries() == 60 + 300
+    for values in _holders.by_user.values():
+        values.append(things[0])
+    assert found.entries() == 60 + 360
+    _holders.teardown()
+
+
 def test_what_a_local_variable_has_is_transient() -> None:
     """It goes with the function that has it."""
     mine = {i: _holders.Thing() for i in range(50)}

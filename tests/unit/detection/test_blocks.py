@@ -39,8 +39,13 @@ def test_a_buffer_that_is_appended_to_grows() -> None:
 
 
 def test_a_buffer_that_is_emptied_does_not_grow() -> None:
-    """Each ten minutes, or cut back in part."""
+    """Each ten minutes: what comes after is not added to what was before."""
     assert {t for t in found(lambda t: by_eighths(20_000 * (t % 600))) if 12 < t % 600 < 60} == set()
+
+
+def test_a_buffer_that_was_cut_back_is_followed_anew() -> None:
+    """What it had before says nothing of how it grows since."""
+    assert min(found(lambda t: 20 * MIB if t < 600 else by_eighths(2 * MIB + 5000 * (t - 600)))) > 900
 
 
 def test_a_buffer_of_a_size_does_not_grow() -> None:
