@@ -77,6 +77,39 @@ void sh_heap_set_deque_with_gil(PyObject *type) {
 
 bool sh_is_deque(PyObject *o) { return deque_type && (Py_TYPE(o) == deque_type || Py_TYPE(o)->tp_base == deque_type); }
 
+/* ------------------------------------------------------------------ buffers */
+
+enum { MAX_BUFFER_TYPES = 8, MAX_BASES = 8 };
+typedef struct { PyTypeObject *type; Py_ssize_t block, base; } buffer_type;
+static buffer_type buffer_types[MAX_BUFFER_TYPES];
+static unsigned buffer_type_count;
+
+void sh_heap_set_buffer_type_with_gil(PyObject *type, Py_ssize_t block, Py_ssize_t base) {
+    for (unsigned i = 0; i < buffer_type_count; i++)
+        if ((PyObject *)buffer_types[i].type == type) return;
+    if (buffer_type_count == MAX_BUFFER_TYPES || ((PyTypeObject *)type)->tp_basicsize < block + (Py_ssize_t)sizeof(void *)) return;
+    Py_INCREF(type);   /* for good: there are few */
+    buffer_types[buffer_type_count++] = (buffer_type){ (PyTypeObject *)type, block, base };
+}
+
+static const buffer_type *buffer_type_of(PyObject *o) {
+    PyTypeObject *type = Py_TYPE(o);
+    for (unsigned i = 0; i < buffer_type_count; i++)
+        if (type == buffer_types[i].type || type->tp_base == buffer_types[i].type) return &buffer_types[i];
+    return NULL;
+}
+
+bool sh_has_parts_as_leaf(PyObject *o) { return PyUnicode_Check(o) || PyByteArray_Check(o) || buffer_type_of(o); }
+
+/* A view keeps alive what it is a view of, and the collector does not know. */
+static void visit_buffers(PyObject *o, const buffer_type *type, sh_take_block take, void *arg) {
+    for (int depth = 0; depth < MAX_BASES && o && buffer_type_of(o) == type; depth++) {
+        const void *block = *(void *const *)((char *)o + type->block);
+        if (block) take(block, arg);
+        o = type->base ? *(PyObject **)((char *)o + type->base) : NULL;
+    }
+}
+
 void sh_parts_visit(PyObject *o, sh_take_block take, void *arg) {
     PyTypeObject *type = Py_TYPE(o);
     unsigned long flags = type->tp_flags;
@@ -98,6 +131,9 @@ void sh_parts_visit(PyObject *o, sh_take_block take, void *arg) {
         uint32_t n = 0;
         for (deque_block *b = ((deque_object *)o)->leftmost; b; b = b == last || ++n > MAX_DEQUE_BLOCKS ? NULL : b->right)
             take(b, arg);
+    } else {
+        const buffer_type *buffer = buffer_type_of(o);
+        if (buffer) visit_buffers(o, buffer, take, arg);
     }
     const void *values = sh_separate_values(o);
     if (values) take(values, arg);

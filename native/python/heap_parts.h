@@ -3,7 +3,7 @@
  * A sampled block is known by its address. Most are objects: then the block begins at the object, or at what stands in
  * front of it (the collector's header, the pointers to instance dict and weak references). The others are owned by exactly one object,
  * which keeps the pointer in a field that is read here: a list's items, a dict's table or values, a set's table, an instance's values,
- * a deque's blocks, a bytearray's bytes, a str's UTF-8.
+ * a deque's blocks, a bytearray's bytes, a str's UTF-8, and the buffer of those types that sh_heap_set_buffer_type_with_gil was told of.
  *
  * Invariant of a set (sh_block_set_valid): found <= count, and each address is found by sh_block_set_find.
  * Thread rules: the GIL. Nothing here allocates, except sh_block_set_init (pages, never Python's domains). */
@@ -57,6 +57,9 @@ static inline const void *sh_block_of(PyObject *o) {
 /* Calls take for each further block that belongs to this object alone. */
 typedef void (*sh_take_block)(const void *block, void *arg);
 void sh_parts_visit(PyObject *o, sh_take_block take, void *arg);
+
+/* It may own such a block, though the collector does not know it. */
+bool sh_has_parts_as_leaf(PyObject *o);
 
 /* collections.deque, or a class derived from it directly. */
 bool sh_is_deque(PyObject *o);

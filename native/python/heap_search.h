@@ -73,6 +73,10 @@ const void *sh_heap_block_with_gil(PyObject *o);
 /* collections.deque, whose blocks are to be known: the type is not exported. */
 void sh_heap_set_deque_with_gil(PyObject *type);
 
+/* Objects of this type, or of one derived from it directly, have one more block: its address lies `block` bytes into the object. base: where
+ * a pointer to an object of such a type lies, whose block this one uses (an array's view); 0: nowhere. Told twice counts once. */
+void sh_heap_set_buffer_type_with_gil(PyObject *type, Py_ssize_t block, Py_ssize_t base);
+
 /* Of the frame of a generator, coroutine, asynchronous generator or frame object; borrowed, may be NULL. */
 typedef struct { PyObject *code, *module, *name; } sh_heap_frame_facts;
 /* `name` is the variable that is this value. False: it has no frame, or it has ended. */

@@ -133,7 +133,7 @@ static void if_looked_for(const void *block, void *arg) {
 /* An object that cannot refer to others becomes a node only for a hit. */
 void sh_heap_walk_arrive_leaf(sh_heap_walk *w, PyObject *o, uint32_t parent) {
     part_owner wanted = { w, is_looked_for(w, sh_block_of(o)) };
-    if (w->options.parts && (PyUnicode_Check(o) || PyByteArray_Check(o))) sh_parts_visit(o, if_looked_for, &wanted);
+    if (w->options.parts && sh_has_parts_as_leaf(o)) sh_parts_visit(o, if_looked_for, &wanted);
     if (wanted.node && sh_heap_walk_find(w, o) == UINT32_MAX && sh_heap_walk_add(w, o, parent)) {
         w->leaves++;
         sh_heap_walk_check(w, w->count - 1);

@@ -347,6 +347,14 @@ bool sh_cohorts_match(const sh_cohorts *c, const sh_profile *p, const sh_sample 
         && site->filename == key.filename;
 }
 
+bool sh_cohorts_group_of(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key *key) {
+    if (s->stack >= c->site_capacity || s->stack == SH_STACK_OTHER) return false;
+    const sh_cohort_site *site = &c->sites[s->stack];
+    if (site->hash != ((uint32_t)p->stacks.stacks[s->stack].hash | 1)) return false;
+    *key = (sh_cohort_key){ site->function, site->filename, p->spans.spans[p->spans.spans[s->span].root].name };
+    return true;
+}
+
 /* ------------------------------------------------------------------ checks */
 
 size_t sh_cohorts_memory(const sh_cohorts *c) {

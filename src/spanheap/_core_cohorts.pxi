@@ -6,6 +6,7 @@ memset(&the_cohorts, 0, sizeof(the_cohorts))
 cdef enum:
     GROUPS_A_LOOK = 20   # of 2,048: those that grew most. Decoding and judging one takes 30 us
     POOLS_A_LOOK = 4
+    BLOCKS_A_LOOK = 16
     MIN_GROUP_EPOCHS = 3
     MIN_GROUP_SAMPLES = 5
 
@@ -72,7 +73,34 @@ def look_at_cohorts(uint64_t rss_bytes, double collected_at):
                      tuple([the_cohorts.live_bytes[e] for e in range(n)]),
                      groups_by(SH_COHORT_EACH, GROUPS_A_LOOK, n - 1), groups_by(SH_COHORT_BY_SITE, POOLS_A_LOOK, n - 1),
                      groups_by(SH_COHORT_BY_ROOT, POOLS_A_LOOK, n - 1), rss_bytes, collected_at,
-                     sh_arenas_bytes())
+                     tuple(largest_samples(1 << 20, BLOCKS_A_LOOK)), sh_arenas_bytes())
+
+
+def largest_samples(uint64_t min_size, uint32_t limit):
+    """The largest live samples of single blocks of so many bytes, at most `limit`, 32 or less: (group's key, bytes, clock, in a span)."""
+    cdef sh_sample chunk[SH_LIVE_CHUNK]
+    cdef sh_sample largest[32]
+    cdef uint32_t cursor = 0, got = 1, i, k, used = 0, room = min(limit, 32)
+    cdef sh_cohort_key key
+    while the_cohorts.groups != NULL and got:
+        got = sh_live_table_copy(&the_profile.live, &cursor, chunk)
+        for i in range(got):
+            if chunk[i].state != SH_SAMPLE_LIVE or chunk[i].size < min_size:
+                continue
+            if used == room and (room == 0 or chunk[i].size <= largest[used - 1].size):
+                continue
+            k = used if used < room else room - 1
+            used = k + 1
+            while k > 0 and largest[k - 1].size < chunk[i].size:
+                largest[k] = largest[k - 1]
+                k -= 1
+            largest[k] = chunk[i]
+    found = []
+    for i in range(used):
+        if sh_cohorts_group_of(&the_cohorts, the_profile, &largest[i], &key):
+            found.append((GroupKey(key.function, key.filename, key.root_name), largest[i].size, largest[i].clock_s,
+                          key.root_name != the_profile.spans.spans[SH_SPAN_NONE].name))
+    return found
 
 
 cdef object described(const sh_sample *s):

@@ -64,6 +64,7 @@ cdef extern from "heap_search.h":
     void sh_heap_paths_fini_with_gil(sh_heap_paths *p)
     const void *sh_heap_block_with_gil(object o)
     void sh_heap_set_deque_with_gil(object type)
+    void sh_heap_set_buffer_type_with_gil(object type, Py_ssize_t block, Py_ssize_t base)
     bint sh_heap_frame_facts_with_gil(object o, object value, sh_heap_frame_facts *facts)
 
 cdef extern from "heap_instances.h":
@@ -77,6 +78,26 @@ cdef extern from "heap_instances.h":
 
 from collections import deque as _deque
 sh_heap_set_deque_with_gil(_deque)
+
+from io import BytesIO as _BytesIO, StringIO as _StringIO
+
+_HEAD, _VAR_HEAD = sizeof(PyObject), sizeof(PyObject) + sizeof(Py_ssize_t)
+sh_heap_set_buffer_type_with_gil(_BytesIO, _HEAD, 0)
+sh_heap_set_buffer_type_with_gil(_StringIO, _HEAD, 0)
+
+
+def know_buffers(modules):
+    """Of `modules`, those whose arrays have their data outside: array, and numpy, whose views refer to what they are views of."""
+    cdef Py_ssize_t p = sizeof(void *)
+    for module, name, block, base in (("array", "array", _VAR_HEAD, 0), ("numpy", "ndarray", _HEAD, _HEAD + 4 * p)):
+        found = modules.get(module)
+        if type(found) is type(_core_module):
+            array_type = attribute(found, name)
+            if isinstance(array_type, type):
+                sh_heap_set_buffer_type_with_gil(array_type, block, base)
+
+
+import sys as _core_module
 
 MAX_TARGETS = SH_MAX_BLOCKS
 MAX_NODES = SH_MAX_NODES
@@ -234,6 +255,29 @@ def walk_to_group(key, double since, double until, str own_folder, double budget
         return walk_from(&options, (), (), own_folder, budget_s, max_nodes)
     finally:
         free(blocks)
+
+
+def walk_to_largest(key, str own_folder, double budget_s, uint64_t max_nodes=0):
+    """As walk_to_objects, to the largest block of a group of the leak detector."""
+    require_tables()
+    cdef sh_cohort_key wanted
+    cdef sh_heap_search_options options
+    cdef sh_sample chunk[SH_LIVE_CHUNK]
+    cdef uint32_t cursor = 0, i, n = 1
+    cdef uint64_t size = 0
+    cdef const void *block[1]
+    wanted.function, wanted.filename, wanted.root_name = key
+    memset(&options, 0, sizeof(options))
+    while n and the_cohorts.groups != NULL:
+        n = sh_live_table_copy(&the_profile.live, &cursor, chunk)
+        for i in range(n):
+            if (chunk[i].state == SH_SAMPLE_LIVE and chunk[i].size > size
+                    and sh_cohorts_match(&the_cohorts, the_profile, &chunk[i], wanted)):
+                block[0], size = chunk[i].address, chunk[i].size
+    options.blocks = block
+    options.block_count = 1 if size else 0
+    options.parts = True
+    return walk_from(&options, (), (), own_folder, budget_s, max_nodes)
 
 
 def instances(tuple types, str field, str text, str end_field, uint32_t room, double budget_s):

@@ -250,6 +250,7 @@ cdef extern from "spanheap/cohorts.h" nogil:
     uint32_t sh_cohorts_select(const sh_cohorts *c, sh_cohort_pooling pooling, uint32_t min_epochs, uint32_t min_samples,
                                sh_cohort_group *out, uint32_t n)
     bint sh_cohorts_match(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key key)
+    bint sh_cohorts_group_of(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key *key)
     size_t sh_cohorts_memory(const sh_cohorts *c)
     bint sh_cohorts_valid(const sh_cohorts *c)
 

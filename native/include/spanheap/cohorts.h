@@ -74,6 +74,9 @@ uint32_t sh_cohorts_select(const sh_cohorts *c, sh_cohort_pooling pooling, uint3
 /* Whether this stack (of this root) belongs to a group or pool. */
 bool sh_cohorts_match(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key key);
 
+/* The group of a sample; false: its stack has no lines yet, or a file is not known. */
+bool sh_cohorts_group_of(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key *key);
+
 size_t sh_cohorts_memory(const sh_cohorts *c);
 bool sh_cohorts_valid(const sh_cohorts *c);
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from spanheap.detection import trend as trends
+from spanheap.detection.blocks import BlockKey, Blocks, Seen
 from spanheap.detection.evidence import Bound, Evidence
 from spanheap.detection.filling import Filling
 from spanheap.detection.policy import LeakPolicy
@@ -30,31 +31,45 @@ MAX_CASES = 64
 ASK_AFTER_S = 60.0          # of steady growth; a walk over the heap is not for every blip
 ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
 URGENT_WINDOW_S = 10.0
-FILLING_SHARE = 0.5        # of the window: how long the entries of a container are counted before they say anything
-# Entries per traffic, the later half over the earlier. A leak has 1 and some noise, and is asked at every look; what fills
-# up passes by chance at the most, and less and less.
-EVEN, STILL_EVEN = 0.95, 0.7
+FILLING_SHARE = 0.3        # of the window: how long the entries of a container are counted before they say anything
+# Entries per traffic, the later half over the earlier: of a leak that was said.
+STILL_EVEN = 0.7
+STILL_GROWS = 0.5          # entries per traffic lately, in units of all the time's: of a suspicion that is said
+# Of few entries it takes longer to see whether they become fewer: a pool opens connections, tenants come once.
+FEW_TAKEN = ((50, 4.0), (200, 2.0))   # (fewer than so many more, times as long)
 FORGET_SHARE = 0.25         # of the window: how long a verdict outlives its trend
 FORGET_S = 30.0
 POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has so much of its growth
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
-LEAK_AFTER = {Bound.NONE: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 8.0}
+LEAK_AFTER = {
+    Bound.NONE: 1.0, Bound.EXCEEDED: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.BRANCH: 3.0,
+    Bound.TRANSIENT: 6.0, Bound.RELEASE: 6.5,
+}
+OVER_LIMIT, OVER_BY = 1.2, 10    # times a limit of entries, and so many more: it does not hold
+NO_LIMIT = 2.0 ** 40             # bytes that a container would have at its limit: that is none
+FULL_SOON_S = 7200.0             # a container that will be full by then is not even a suspicion
 UNANSWERED = 2.0            # times as long while the question who holds it waits for the pause budget
 NEVER_GROWING = frozenset((Bound.TRANSIENT, Bound.COLLECTOR))
+THROUGH = 3.0                # times the patience for spans that others hold: the line that makes those is told first
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
-OUTSIDE_SPANS = 3.0         # times as long for what no span made: its traffic is not known, and its site often not its own
+OUTSIDE_SPANS = 4.0         # times as long for what no span made: its traffic is not known, and its site often not its own
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
+URGENT_LATER, LATER = frozenset((Bound.EXCEEDED, Bound.C, Bound.BRANCH)), 2.0   # when so many times as much has been lost
 # What its holder proves; times what the samples do.
 CERTAINTY = {
-    Bound.NONE: 0.98, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
+    Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.BRANCH: 0.8,
+    Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
 }
 
 
-class Question(NamedTuple):
-    """Who holds the survivors of this group that were born in this time?"""
+Key = GroupKey | BlockKey
 
-    key: GroupKey
+
+class Question(NamedTuple):
+    """Who holds the survivors of this group that were born in this time? Of a BlockKey: its largest block?"""
+
+    key: Key
     since: float
     until: float
     urgent: bool
@@ -73,7 +88,7 @@ class Description(NamedTuple):
 class Case:
     """A candidate that is followed."""
 
-    key: GroupKey
+    key: Key
     trend: Trend
     seen_at: float
     evidence: Evidence | None = None
@@ -88,12 +103,14 @@ class Case:
 class Detector:
     """Fed with one Aggregate after the other, of rising times."""
 
-    def __init__(self, policy: LeakPolicy, describe: Callable[[GroupKey, float, float], Description]) -> None:
+    def __init__(self, policy: LeakPolicy, describe: Callable[[Key, float, float], Description]) -> None:
         """describe: names the site, span, endpoint and traces of the survivors of a group born between two times."""
         self.policy = policy
         self._describe = describe
-        self._cases: dict[GroupKey, Case] = {}
+        self._cases: dict[Key, Case] = {}
+        self._blocks = Blocks()
         self._fillings: dict[str, Filling] = {}   # by container
+        self._told: dict[str, LeakVerdict] = {}   # by container: who and where, when it was first said to leak
         self.crowded_out = 0   # cases given up for want of room
 
     # ------------------------------------------------------------ observation
@@ -101,6 +118,7 @@ class Detector:
     def observe(self, aggregate: Aggregate, now: float, memory_left: float | None = None) -> list[LeakVerdict]:
         """The verdicts that hold now, most growth first. memory_left: bytes until the limit, None: there is none."""
         self._count_entries(aggregate)
+        self._blocks.observe(now, _traffic(aggregate), (Seen(*row) for row in aggregate.largest))
         for key, trend in self._candidates(aggregate):
             case = self._cases.get(key)
             if case is None:
@@ -121,11 +139,14 @@ class Detector:
         return sorted(verdicts, key=lambda v: (v.kind != "leak", -v.growth_bytes_per_s))
 
     def questions(self, memory_left: float | None = None) -> Iterator[Question]:
-        """What the detector would like to know, most material first.
+        """What the detector would like to know: of spans' memory first, then most material first.
 
-        Each is put once, and again when the growth has lasted twice as long.
+        Each is put once, and again when the growth has lasted twice as long. Walks are dear: the answer for a group is one
+        for the pools that it is in.
         """
-        for case in sorted(self._cases.values(), key=lambda case: -case.trend.grown_bytes):
+        for case in sorted(self._cases.values(), key=lambda case: (not case.trend.in_span, -case.trend.grown_bytes)):
+            if any(_speaks_for(other, case) for other in self._cases.values()):
+                continue
             trend, urgent = case.trend, self._is_urgent(case.trend, memory_left)
             if trend.window_s < (URGENT_WINDOW_S if urgent else min(ASK_AFTER_S, self.policy.patience)):
                 continue
@@ -134,20 +155,24 @@ class Detector:
             if case.evidence is None or trend.window_s >= ASK_AGAIN * case.asked_window_s:
                 yield Question(case.key, trend.since, trend.since + trend.window_s * (1 - trends.MATURE_SHARE), urgent)
 
-    def answer(self, key: GroupKey, evidence: Evidence) -> None:
+    def answer(self, key: Key, evidence: Evidence) -> None:
         """What was found out. Not to know counts as an answer: the question is put again when more is at stake."""
-        case = self._cases.get(key)
-        if case is not None:
+        asked = self._cases.get(key)
+        pools = [case for case in self._cases.values() if asked is not None and _speaks_for(asked, case)]
+        for case in ([asked, *(pool for pool in pools if pool.evidence is None)] if asked is not None else ()):
             case.asked_window_s = case.trend.window_s
             if evidence.bound is not Bound.UNKNOWN or case.evidence is None:
                 case.evidence = evidence
+            before = self._fillings.get(evidence.container)
+            if before is not None and before.count != evidence.entries:
+                del self._fillings[evidence.container]   # it is another that is called alike, or is counted otherwise
             if evidence.entries is not None and evidence.container not in self._fillings:
                 while len(self._fillings) >= MAX_CASES:   # the one followed longest has told what it can
                     del self._fillings[next(iter(self._fillings))]
                 self._fillings[evidence.container] = Filling(evidence.entries, case.seen_at)
 
     def _count_entries(self, aggregate: Aggregate) -> None:
-        traffic = aggregate.spans_ended[-1] or aggregate.starts[-1]
+        traffic = _traffic(aggregate)
         for container, filling in list(self._fillings.items()):
             entries = filling.count()
             if entries is None:
@@ -161,31 +186,68 @@ class Detector:
         is_said = case.verdict is not None and case.verdict.kind == "leak"
         return is_said and filling is not None and filling.rises() and filling.evenness() >= STILL_EVEN
 
+    def _filling(self, case: Case) -> Filling | None:
+        return self._fillings.get(case.evidence.container) if case.evidence is not None else None
+
+    def _bound(self, case: Case) -> Bound:
+        """What its holder proves, as of now: a limit that does not hold is none."""
+        evidence, filling = case.evidence, self._filling(case)
+        if evidence is None:
+            return Bound.UNKNOWN
+        entries = filling.entries if filling is not None else None
+        if evidence.bound is not Bound.EVICTION or evidence.limit is None or not entries:
+            return evidence.bound
+        bytes_at_limit = case.trend.grown_bytes / entries * evidence.limit
+        exceeded = entries > OVER_LIMIT * evidence.limit + OVER_BY or bytes_at_limit > NO_LIMIT
+        return Bound.EXCEEDED if exceeded else Bound.EVICTION
+
+    def _caution(self, case: Case) -> float:
+        """Times the patience with a container that has taken in few entries."""
+        filling = self._filling(case)
+        return next((times for few, times in FEW_TAKEN if filling is not None and filling.taken < few), 1.0)
+
+    def _is_full_soon(self, case: Case) -> bool:
+        """Its container has a limit and will have reached it before long."""
+        evidence, filling = case.evidence, self._filling(case)
+        if evidence is None or evidence.limit is None or filling is None or len(filling.points) < 2:
+            return False
+        passed = filling.points[-1][0] - filling.points[0][0]
+        seconds = max(case.seen_at - filling.began_at, 1.0)
+        return filling.left(evidence.limit) * seconds / passed < FULL_SOON_S
+
     def _fills_evenly(self, case: Case) -> bool | None:
         """Of the container that holds it; None: that is not known yet. True where its entries cannot be counted."""
-        filling = self._fillings.get(case.evidence.container) if case.evidence is not None else None
+        filling = self._filling(case)
         if filling is None:
             return True
+        if filling.stands():
+            return False
         if case.seen_at - filling.began_at < max(ASK_AFTER_S, FILLING_SHARE * case.trend.window_s):
             return None
-        return filling.evenness() >= EVEN
+        return filling.is_even()
 
     # ------------------------------------------------------------ candidates
 
-    def _candidates(self, aggregate: Aggregate) -> Iterator[tuple[GroupKey, Trend]]:
-        found = dict(self._growing(aggregate.groups, aggregate))
+    def _candidates(self, aggregate: Aggregate) -> Iterator[tuple[Key, Trend]]:
+        for block, trend in self._blocks.found(aggregate.starts[-1]):
+            if trend.bytes_per_s * 3600 >= self.policy.min_growth_per_hour:
+                yield block, trend
+        windows = trends.Windows(aggregate)
+        found = dict(self._growing(aggregate.groups, aggregate, windows))
         yield from found.items()
-        pools = dict(self._growing(aggregate.by_site, aggregate))
+        pools = dict(self._growing(aggregate.by_site, aggregate, windows))
         pools = {key: trend for key, trend in pools.items() if not _explained(key, trend, found)}
         yield from pools.items()
         found |= pools
-        for key, trend in self._growing(aggregate.by_root, aggregate):
+        for key, trend in self._growing(aggregate.by_root, aggregate, windows):
             if not _explained(key, trend, found):
                 yield key, trend
 
-    def _growing(self, groups: Iterable[Group], aggregate: Aggregate) -> Iterator[tuple[GroupKey, Trend]]:
+    def _growing(
+        self, groups: Iterable[Group], aggregate: Aggregate, windows: trends.Windows,
+    ) -> Iterator[tuple[GroupKey, Trend]]:
         for group in groups:
-            trend = trends.find(group, aggregate)
+            trend = trends.find(group, aggregate, windows)
             if trend is not None and trend.bytes_per_s * 3600 >= self.policy.min_growth_per_hour:
                 yield group.key, trend
 
@@ -201,7 +263,8 @@ class Detector:
         if said is not None and said.kind == "leak":
             kind = "leak"   # hard evidence does not soften; it is withdrawn when the growth ends
         trend, evidence = case.trend, case.evidence or Evidence(Bound.UNKNOWN)
-        certainty = trend.certainty * (CERTAINTY.get(evidence.bound, 0.5) if kind == "leak" else 0.5)
+        bound = self._bound(case)
+        certainty = trend.certainty * (CERTAINTY.get(bound, 0.5) if kind == "leak" else 0.5)
         rate = trend.bytes_per_s
         figures: dict[str, Any] = {
             "live_bytes": trend.grown_bytes, "growth_bytes_per_s": rate, "confidence": certainty,
@@ -212,27 +275,47 @@ class Detector:
             case.verdict = dataclasses.replace(said, **figures)
             return
         what = self._describe(case.key, trend.since, trend.since + trend.window_s)
+        if kind == "leak" and evidence.container and not evidence.through:
+            what = self._as_told(evidence.container, what)
         case.said_at = min(case.said_at, case.seen_at)
         case.verdict = LeakVerdict(
             kind=kind, site=what.site, span_name=what.span_name, root_name=what.root_name, trace_ids=what.trace_ids,
-            holder=evidence.holder, since=trend.since, reason=evidence.detail or evidence.bound.value,
+            holder=evidence.holder, since=trend.since,
+            reason=bound.value if bound is Bound.EXCEEDED else evidence.detail or bound.value,
             container=evidence.container, **figures,
         )
+        if kind == "leak" and evidence.container and not evidence.through and evidence.container not in self._told:
+            if len(self._told) >= MAX_CASES:
+                del self._told[next(iter(self._told))]
+            self._told[evidence.container] = case.verdict
+
+    def _as_told(self, container: str, what: Description) -> Description:
+        """What is in a container that was said to leak is that leak, also when another group comes to speak for it."""
+        told = self._told.get(container)
+        return Description(told.site, told.span_name, told.root_name, told.trace_ids) if told is not None else what
 
     def _kind(self, case: Case, memory_left: float | None) -> Kind | None:
         trend, policy = case.trend, self.policy
-        bound = case.evidence.bound if case.evidence is not None else Bound.UNKNOWN
+        bound = self._bound(case)
         if bound in LEAK_AFTER:
             urgent = bound in URGENT_BOUNDS and self._is_urgent(trend, memory_left) and trend.window_s >= URGENT_WINDOW_S
+            urgent |= bound in URGENT_LATER and trend.grown_bytes >= LATER * self.policy.urgent_bytes
             patience = LEAK_AFTER[bound] * policy.patience * (1 if trend.in_span else OUTSIDE_SPANS)
+            patience *= self._caution(case)
+            if case.evidence is not None and case.evidence.through:
+                patience = max(patience, THROUGH * policy.patience)
             said = case.verdict is not None and case.verdict.kind == "leak"
             evenly = self._fills_evenly(case)
-            if said or urgent or (trend.window_s >= patience and evenly):
+            sure = trend.in_span or trend.samples >= GROWING_SAMPLES
+            if said or urgent or (trend.window_s >= patience and evenly and sure):
                 return "leak"
             if not evenly:
                 return None
         needed = policy.bound_unknown_after * (UNANSWERED if case.evidence is None and policy.holders else 1)
         is_long = trend.window_s >= needed and trend.samples >= GROWING_SAMPLES
+        filling = self._filling(case)
+        if filling is not None and (filling.still() < STILL_GROWS or self._is_full_soon(case)):
+            return None
         return "growing" if is_long and bound not in NEVER_GROWING else None
 
     def _is_urgent(self, trend: Trend, memory_left: float | None) -> bool:
@@ -252,9 +335,26 @@ class Detector:
             yield case
 
 
-def _precedence(case: Case) -> tuple[float, bool, bool, float]:
-    """Who speaks for cases that are one: who spoke first, then who is in a span, is one group, grew most."""
-    return (case.said_at, not case.trend.in_span, not (case.key.function and case.key.root_name), -case.trend.grown_bytes)
+def _precedence(case: Case) -> tuple[bool, float, bool, bool, float]:
+    """Who speaks for cases that are one: not the spans that the others hold, then who spoke first, who is in a span, is one
+    group, grew most."""
+    through = case.evidence is not None and case.evidence.through != ""
+    is_pool = not (case.key.function and case.key.root_name)
+    return (through, case.said_at, not case.trend.in_span, is_pool, -case.trend.grown_bytes)
+
+
+def _speaks_for(case: Case, pool: Case) -> bool:
+    """Whether a group has most of the growth of this pool."""
+    is_most = case.trend.grown_bytes >= POOL_EXPLAINED * pool.trend.grown_bytes and case.trend.window_s >= ASK_AFTER_S
+    return is_most and _is_in(case.key, pool.key)
+
+
+def _is_in(key: Key, pool: Key) -> bool:
+    """Whether a group is one of those that were added up in this pool."""
+    if isinstance(pool, BlockKey) or isinstance(key, BlockKey) or key == pool:
+        return False
+    by_root, by_site = not pool.function and not pool.filename, not pool.root_name
+    return (by_root and key.root_name == pool.root_name) or (by_site and key[:2] == pool[:2])
 
 
 def _explained(pool: GroupKey, trend: Trend, found: dict[GroupKey, Trend]) -> bool:
@@ -265,6 +365,11 @@ def _explained(pool: GroupKey, trend: Trend, found: dict[GroupKey, Trend]) -> bo
         and (key[:2] in (pool[:2], (0, 0)) or not pool.function)
         for key, other in found.items()
     )
+
+
+def _traffic(aggregate: Aggregate) -> float:
+    """Spans that have ended, or seconds where there are none."""
+    return aggregate.spans_ended[-1] or aggregate.starts[-1]
 
 
 def _share(trend: Trend, aggregate: Aggregate) -> float:

@@ -17,6 +17,8 @@ class Bound(enum.Enum):
     NONE = "nothing takes from the container"
     RELEASE = "entries are taken out one by one, by whoever put them in"
     EVICTION = "the container has an eviction"
+    EXCEEDED = "the container has more entries than its limit"
+    BRANCH = "an object holds ever more things"
     TRANSIENT = "held by work that is under way"
     C = "held by C code: references that no Python object has"
     GARBAGE = "garbage that waits for the collector, which is switched off"
@@ -33,6 +35,8 @@ class Evidence(NamedTuple):
     detail: str = ""
     container: str = ""         # the part of `holder` that grows, without its size: the same for all that it holds
     entries: Callable[[], int | None] | None = None   # how many it has now; None: not known, or no more
+    limit: float | None = None  # of entries, that code compares with; None: none is known
+    through: str = ""           # spans: what holds them, that is in the container; "": nothing, they are themselves
 
 
 class Step(Protocol):
@@ -52,7 +56,6 @@ class Step(Protocol):
 
 FRAMES = frozenset(("variable", "the caller's variable", "frame", "exception being handled"))
 SUSPENDED = frozenset(("generator", "coroutine", "asynchronous generator"))
-WEAK_TYPES = frozenset(("WeakValueDictionary", "WeakSet", "WeakKeyDictionary"))
 
 
 def widest(path: Sequence[Step]) -> int | None:

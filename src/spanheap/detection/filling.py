@@ -6,10 +6,12 @@ ever fewer new ones, which its entries tell long before its samples do.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 POINTS = 64        # kept; every other is given up when they are that many
+MIN_UNEVEN, MAX_UNEVEN = 0.02, 0.05   # how far below 1 the later half may be, as a ratio to the first
 MIN_ENTRIES = 8    # taken in meanwhile; with fewer nothing can be said
 
 
@@ -31,6 +33,38 @@ class Filling:
     def rises(self) -> bool:
         """It has more entries than a few points ago."""
         return len(self.points) >= 4 and self.points[-1][1] > self.points[-4][1]
+
+    @property
+    def entries(self) -> int | None:
+        """As of the last look."""
+        return self.points[-1][1] if self.points else None
+
+    def stands(self) -> bool:
+        """It has no more entries than it had: what is new in it has taken the place of something."""
+        return len(self.points) >= 8 and self.points[-1][1] <= self.points[0][1]
+
+    @property
+    def taken(self) -> int:
+        """Entries more than when the counting began."""
+        return self.points[-1][1] - self.points[0][1] if self.points else 0
+
+    def is_even(self) -> bool:
+        """It takes in as many per traffic as before, within what chance does to so many."""
+        chance = 2 / math.sqrt(max(self.taken, 1))   # standard deviation of the ratio of two halves
+        return self.evenness() >= 1 - min(max(chance, MIN_UNEVEN), MAX_UNEVEN)
+
+    def still(self) -> float:
+        """Entries per traffic in the last eighth, in units of all the time's; 1 while there is too little to tell."""
+        if len(self.points) < 16 or self.taken < MIN_ENTRIES:
+            return 1.0
+        (first, _), (last, now) = self.points[0], self.points[-1]
+        since, entries = min(self.points[:-1], key=lambda point: abs(point[0] - (last - (last - first) / 8)))
+        return (now - entries) / (last - since) / (self.taken / (last - first))
+
+    def left(self, limit: float) -> float:
+        """The traffic until it has so many entries, at the rate of all that was seen; inf: it does not grow."""
+        (first, before), (last, now) = self.points[0], self.points[-1]
+        return (limit - now) * (last - first) / (now - before) if now > before else float("inf")
 
     def evenness(self) -> float:
         """Entries per traffic in the second half, in units of the first half's; 1 while there is too little to tell."""

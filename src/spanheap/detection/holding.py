@@ -11,14 +11,15 @@ import collections
 import sys
 import types
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from spanheap import _core
-from spanheap.detection import eviction
+from spanheap.detection import eviction, probe
+from spanheap.detection.blocks import BlockKey
 from spanheap.detection.evidence import Bound, Evidence
+from spanheap.detection.place import Place, home_of, is_library, place_of
 from spanheap.detection.series import GroupKey
-from spanheap.snapshot.application import OWN_FOLDER, Origin, file_origin
+from spanheap.snapshot.application import OWN_FOLDER
 
 MAX_WALK_MS = 250.0          # the GIL is held: a walk above the pause budget, once a verdict
 MS_PER_OBJECT = 0.25e-3      # 250 ms a million
@@ -28,10 +29,11 @@ FEW_ENTRIES = 8              # a container that grows has more
 STAYS_SHARE = 0.25           # of the paths: a way that stays is the answer even if most lead from running code
 CHAIN = 8                    # objects, each holding the next
 _TRANSIENT = frozenset(("variable", "the caller's variable", "exception being handled"))
-_GROWING = (list, set, collections.deque)
 _NO_CONTAINERS = (type, types.ModuleType, types.FunctionType)
 _SUSPENDED = frozenset(("generator", "coroutine", "asynchronous generator"))
 _QUEUES = ("queue", "asyncio.queues", "multiprocessing.queues")
+_PLAIN = (dict, list, tuple, set, frozenset, collections.deque)
+_SPAN_MODULES = ("opentelemetry.sdk.trace", "opentelemetry.trace", "opentelemetry.trace.span")
 _SPAN_TYPES = frozenset(("Span", "_Span", "ReadableSpan"))
 
 
@@ -49,9 +51,16 @@ class _Way(NamedTuple):
     objects: Sequence[Any]
     root: int                 # _core.ROOT_…
     widest: int | None        # step of the container with most entries
+    place: int                # of that container among the objects; of the last object where there is none
+    code: Any                 # of the frame that it begins at, if it does
+    start: Any                # retention.path.Root
+    skipped: Sequence[int]    # left out before each object
+    branch: Any = None        # where no container is: the object by which the ways part
 
     @property
     def shape(self) -> tuple[Any, ...]:
+        if self.branch is not None:
+            return ("branch", id(self.branch))
         end = len(self.steps) if self.widest is None else self.widest + 1
         return tuple(step.shape for step in self.steps[:end])
 
@@ -67,7 +76,17 @@ def predicted_ms(live_objects: float) -> float:
 
 def of_group(key: GroupKey, since: float, until: float, budget_ms: float) -> Found:
     """What holds the live samples of a group that were born between these times of the clock."""
+    _core.know_buffers(sys.modules)
     return _found(_core.walk_to_group(key, since, until, OWN_FOLDER, budget_ms / 1e3))
+
+
+def of_question(key: GroupKey | BlockKey, since: float, until: float, budget_ms: float) -> Found:
+    """What holds a group's live samples, or its largest block."""
+    if isinstance(key, BlockKey):
+        _core.know_buffers(sys.modules)
+        walk = _core.walk_to_largest(GroupKey(*key[:3]), OWN_FOLDER, budget_ms / 1e3)
+        return Found(judge(walk, single=True), 1e3 * walk[3][0])
+    return of_group(key, since, until, budget_ms)
 
 
 def of_spans(name: str, ended: bool, budget_ms: float) -> Found:
@@ -88,27 +107,37 @@ def _found(walk: Any) -> Found:
     return Found(judge(walk), 1e3 * walk[3][0])
 
 
-def judge(walk: Any) -> Evidence:
-    """The evidence in the result of a walk."""
+def judge(walk: Any, *, single: bool = False) -> Evidence:
+    """The evidence in the result of a walk. single: it was for one block, and what has that grows."""
     steps, roots, hits, (_, _, complete, *_) = walk
-    ways = _ways(steps, roots, hits)
+    ways = _ways(steps, roots, hits, single=single)
     if not ways:
         return Evidence(Bound.UNKNOWN, None, "no way to it was found" if complete else "the walk was cut short")
+    if not single:
+        ways = _fanned_out(ways)
     groups: dict[tuple[Any, ...], list[_Way]] = {}
     for way in ways:
         groups.setdefault(way.shape, []).append(way)
     ranked = sorted(groups.values(), key=lambda group: -len(group))
     staying = [g for g in ranked if not _is_transient(g[0]) and len(g) >= STAYS_SHARE * len(ways)]
     chosen = (staying or ranked)[0]
-    way = min(chosen, key=lambda w: len(w.steps))
-    bound, detail = _bound(way)
-    named = way.steps[way.widest if way.widest is not None else 0]
+    ends: dict[tuple[Any, ...], list[_Way]] = {}   # below the container: the way that most take
+    for way in chosen:
+        ends.setdefault(tuple(step.shape for step in way.steps), []).append(way)
+    way = max(ends.values(), key=len)[0]
+    bound, detail, limit = _bound(way)
+    named = _naming_step(way) if way.widest is not None else way.steps[0]
     words = " → ".join(str(step) for step in way.steps)
+    if way.branch is not None:
+        words = f"{detail}: {words}"
     container = f"{named.owner}:{named.name}:{named.kind}"
-    return Evidence(bound, words, detail or bound.value, container, _probe(way) if _is_flat(chosen) else None)
+    count = probe.of([(w.objects, w.place) for w in chosen]) if way.widest is not None else None
+    if count is not None and limit is not None:   # which is one of its own entries
+        count = count.flat()
+    return Evidence(bound, words, detail or bound.value, container, count, limit, _through(way))
 
 
-def _ways(steps: Any, roots: Any, hits: Sequence[int]) -> list[_Way]:
+def _ways(steps: Any, roots: Any, hits: Sequence[int], *, single: bool) -> list[_Way]:
     from spanheap.retention.holders import _evenly, _objects_to
     from spanheap.retention.path import Namer
 
@@ -119,100 +148,100 @@ def _ways(steps: Any, roots: Any, hits: Sequence[int]) -> list[_Way]:
         path = namer.path(root, objects, skipped)
         if not path:
             continue
+        if single:
+            ways.append(_Way(path, objects, root.kind, len(path) - 1, len(objects) - 1, root.code, root, skipped))
+            continue
         sized = [(step.entries or 0, -i) for i, step in enumerate(path[:-1] or path)]
-        entries, place = max(sized)
-        ways.append(_Way(path, objects, root.kind, -place if entries >= FEW_ENTRIES else None))
+        entries, widest = max(sized)
+        step = -widest if entries >= FEW_ENTRIES else None
+        ways.append(_Way(path, objects, root.kind, step, _object_of(path, step, objects), root.code, root, skipped))
     return ways
+
+
+def _fanned_out(ways: list[_Way]) -> list[_Way]:
+    """Where no container is on most of the ways: the object by which they part is one, though its type does not say so.
+
+    That of a pickler's memo, of a library's tree, of all modules; the last one if there are several.
+    """
+    from spanheap.retention import owner
+    from spanheap.retention.path import Step
+
+    without = [way for way in ways if way.widest is None and not _is_transient(way)]
+    if len(without) < max(FEW_ENTRIES, 0.5 * len(ways)):
+        return ways
+    parts: dict[int, set[int]] = {}
+    for way in without:
+        for o, below in zip(way.objects, way.objects[1:], strict=False):
+            parts.setdefault(id(o), set()).add(id(below))
+    modules = {id(way.objects[0]) for way in without if owner.is_a(way.objects[0], types.ModuleType)}
+    if len(modules) >= max(FEW_ENTRIES, 0.5 * len(without)):   # each walk begins at all modules
+        table = Step("sys", "global", "modules", "dict", len(sys.modules))
+        return [
+            way if way.widest is not None or not owner.is_a(way.objects[0], types.ModuleType)
+            else way._replace(steps=(table, *way.steps), objects=(sys.modules, *way.objects), widest=0, place=0,
+                              skipped=(0, *way.skipped))
+            for way in ways
+        ]
+    branches = {o for o, below in parts.items() if len(below) >= max(FEW_ENTRIES, 0.5 * len(without))}
+    found = []
+    for way in ways:
+        place = next((i for i, o in enumerate(way.objects) if id(o) in branches), None) if way.widest is None else None
+        found.append(way if place is None else _parting_at(way, place))
+    return found
+
+
+def _parting_at(way: _Way, place: int) -> _Way:
+    """A container was passed over where what is in it goes by a name of its own: a logger, a module."""
+    from spanheap.retention import owner
+    from spanheap.retention.path import Namer
+
+    o = way.objects[place]
+    if (owner.entries(o) or 0) < FEW_ENTRIES:
+        return way._replace(place=place, branch=o)
+    path = Namer(dict(sys.modules)).path(way.start, way.objects[:place + 1], way.skipped[:place + 1])
+    return way._replace(steps=(*path, *way.steps), widest=len(path) - 1, place=place)
+
+
+def _object_of(path: Sequence[Any], step: int | None, objects: Sequence[Any]) -> int:
+    """The object that this step of the path tells of; the last where there is no such step."""
+    from spanheap.retention import owner
+
+    if step is not None:
+        entries, shown = path[step].entries, path[step].type
+        for i, o in enumerate(objects):
+            if owner.entries(o) == entries and owner.short_type_name(type(o)) == shown:
+                return i
+    return len(objects) - 1
 
 
 def _is_transient(way: _Way) -> bool:
     return way.steps[0].kind in _TRANSIENT or (way.root == _core.ROOT_TASK and not way.steps[0].owner)
 
 
-def _bound(way: _Way) -> tuple[Bound, str]:
+def _bound(way: _Way) -> tuple[Bound, str, float | None]:
     if way.steps[0].kind == "held by C":
-        return Bound.C, ""
+        return Bound.C, "", None
     if way.root == _core.ROOT_GARBAGE:
-        return Bound.GARBAGE, ""
+        return Bound.GARBAGE, "", None
+    from spanheap.retention import owner
+
     transient = _is_transient(way)
     if way.widest is None:
         if transient:
-            return Bound.TRANSIENT, ""
+            return Bound.TRANSIENT, "", None
         if way.root in (_core.ROOT_INTERPRETER, _core.ROOT_THREAD, _core.ROOT_CONTEXT):
-            return Bound.C, "held by the interpreter itself"   # exit hooks, codecs, contexts: lists of its own, in C
-        chain = any(step.skipped >= CHAIN for step in way.steps)
-        return (Bound.NONE, "a chain of objects") if chain else (Bound.UNKNOWN, "no container that grows is on the way")
-    container = _container(way)
-    bound, detail = _of_container(way, container)
-    if bound is Bound.NONE and (transient or _naming_step(way).kind in _SUSPENDED):
-        return Bound.TRANSIENT, f"{Bound.TRANSIENT.value}; {detail}"
-    if bound is Bound.NONE and any(_is_span(o) for o in way.objects):
-        return Bound.SPANS, Bound.SPANS.value
-    return bound, detail
-
-
-@dataclass(frozen=True)
-class _Probe:
-    """Finds a container again by the names that lead to it, and counts its entries. Runs no code of the application's."""
-
-    module: str
-    names: tuple[str, ...]
-    type: Any
-
-    def __call__(self) -> int | None:
-        from spanheap.retention import owner
-
-        o: Any = sys.modules.get(self.module)
-        for name in self.names:
-            if o is None:
-                return None
-            o = owner.namespace(o).get(name) if owner.is_a(o, type) else _core.attribute(o, name)
-        return owner.entries(o) if type(o) is self.type else None
-
-
-def _probe(way: _Way) -> _Probe | None:
-    """None: no chain of names leads from a module to the container."""
-    from spanheap.retention import owner
-
-    if way.widest is None:
-        return None
-    container = _container(way)
-    place = next((i for i, o in enumerate(way.objects) if o is container), 0)
-    start = max((i for i, o in enumerate(way.objects[:place]) if owner.is_a(o, types.ModuleType)), default=None)
-    if start is None:
-        return None
-    module, holder = owner.module_name(way.objects[start]), way.objects[start]
-    names: list[str] = []
-    for o in way.objects[start + 1: place + 1]:
-        if type(o) is dict and o is not container and _core.instance_dict(holder) is o:
-            continue   # the namespace itself
-        name = _name_in(holder, o)
-        if name is None:
-            return None
-        names.append(name)
-        holder = o
-    return _Probe(module, tuple(names), type(container)) if sys.modules.get(module) is way.objects[start] else None
-
-
-def _is_flat(ways: Sequence[_Way]) -> bool:
-    """Whether entries are what grows. Where each is a list that grows, their number says nothing."""
-    from spanheap.retention import owner
-
-    nested = 0
-    for way in ways:
-        container = _container(way)
-        below = next((way.objects[i + 1:-1] for i, o in enumerate(way.objects) if o is container), ())
-        nested += any(owner.is_a(o, _GROWING) for o in below)
-    return nested <= STAYS_SHARE * len(ways)
-
-
-def _name_in(holder: Any, o: Any) -> str | None:
-    from spanheap.retention import owner
-
-    if owner.is_a(holder, type):
-        return next((name for name, value in owner.namespace(holder).items() if value is o), None)
-    name = _core.attribute_of(holder, o)
-    return name if type(name) is str else None
+            return Bound.C, "held by the interpreter itself", None   # exit hooks, codecs, contexts: lists of its own, in C
+        if any(step.skipped >= CHAIN for step in way.steps):
+            return Bound.NONE, "a chain of objects", None
+        if way.branch is not None:
+            return Bound.BRANCH, f"{owner.short_type_name(type(way.branch))} holds ever more of them", None
+        return Bound.UNKNOWN, "no container that grows is on the way", None
+    bound, detail, limit = _of_container(way)
+    if bound in (Bound.NONE, Bound.UNKNOWN) and (transient or _naming_step(way).kind in _SUSPENDED):
+        return Bound.TRANSIENT, f"{Bound.TRANSIENT.value}; {detail}", None
+    if bound is Bound.NONE and any(_is_span(o) and _has_ended(o) for o in way.objects):
+        return Bound.SPANS, Bound.SPANS.value, None
+    return bound, detail, limit
 
 
 def _is_span(o: Any) -> bool:
@@ -220,82 +249,99 @@ def _is_span(o: Any) -> bool:
     return cls.__name__ in _SPAN_TYPES and cls.__module__ == "opentelemetry.sdk.trace"
 
 
-def _container(way: _Way) -> Any:
-    """The object that the widest step stands for."""
+def _has_ended(span: Any) -> bool:
+    from spanheap.spans import sdk
+
+    return _core.attribute(span, sdk.SPAN_END) is not None
+
+
+def _through(way: _Way) -> str:
+    """What stands between the container and the span: a task, a token, an object of the application's; "" for nothing."""
     from spanheap.retention import owner
 
-    entries = way.steps[way.widest or 0].entries
-    return next((o for o in way.objects if owner.entries(o) == entries), None)
+    spans = [i for i, o in enumerate(way.objects) if _is_span(o)]
+    for o in way.objects[way.place + 1: spans[0]] if spans else ():
+        if type(o) not in _PLAIN and type(o).__module__ not in _SPAN_MODULES:
+            return owner.short_type_name(type(o))
+    return ""
 
 
-def _of_container(way: _Way, container: Any) -> tuple[Bound, str]:
+def _of_container(way: _Way) -> tuple[Bound, str, float | None]:
+    """Of the container at way.place."""
     from spanheap.retention import owner
 
+    container = way.objects[way.place]
+    if container is sys.modules:
+        return Bound.NONE, "modules are made and registered", None
     if owner.is_a(container, owner.LruCache):
         return _of_lru_cache(container)
-    if owner.is_a(container, collections.deque) and collections.deque.__dict__["maxlen"].__get__(container) is not None:
-        return Bound.EVICTION, "a deque with maxlen"
-    place = next((i for i, o in enumerate(way.objects) if o is container), 0)
-    for o in (container, *way.objects[max(0, place - 3):place]):
+    if owner.is_a(container, collections.deque):
+        maxlen = collections.deque.__dict__["maxlen"].__get__(container)
+        if maxlen is not None:
+            return Bound.EVICTION, "a deque with maxlen", float(maxlen)
+    for o in (container, *way.objects[max(0, way.place - 3):way.place]):
         cls = type(o)
         if cls.__module__ in _QUEUES:
-            return Bound.RELEASE, "a queue, which somebody is to read"
-        if not owner.is_a(o, _NO_CONTAINERS) and (
-            eviction.class_evicts(cls) or any(_core.attribute(o, name) is not None for name in eviction.BOUND_ATTRIBUTES)
-        ):
-            return Bound.EVICTION, f"{cls.__qualname__} has a bound of its own"
-    name, module = _named(way)
-    if not name:
-        return Bound.UNKNOWN, "a container without a name"
-    bound = eviction.bound_of(module, name)
-    if bound is Bound.RELEASE and _is_library(module):   # to take entries out is the application's duty, and it has not
-        return Bound.NONE, f"entries of {name} are taken out by {module} only when asked to"
-    return bound, ""
+            return Bound.RELEASE, "a queue, which somebody is to read", None
+        if owner.type_name(cls) == "weakref.WeakKeyDictionary":
+            return Bound.RELEASE, "values live as long as their keys do", None
+        if owner.is_a(o, _NO_CONTAINERS) or not _is_near(way, o):
+            continue
+        attributes = {name: _core.attribute(o, name) for name in eviction.BOUND_ATTRIBUTES}
+        if eviction.class_evicts(cls) or any(map(eviction.is_bound, attributes.values())):
+            return Bound.EVICTION, f"{cls.__qualname__} has a bound of its own", eviction.limit_of(attributes)
+    place = _place(way)
+    if place is None:
+        return (Bound.NONE, "", None) if _is_in_context(way) else (Bound.UNKNOWN, "a container without a name", None)
+    bound, limit = eviction.bound_of(place)
+    module = home_of(place)
+    if bound is Bound.RELEASE and is_library(module):   # to take entries out is the application's duty, and it has not
+        return Bound.NONE, f"entries of {place.name} are taken out by {module} only when asked to", None
+    # A length that a library asks for need not be a limit.
+    if bound is Bound.EVICTION and is_library(module):   # when they are due, or stale, or asked for
+        return Bound.RELEASE, f"{module} takes entries of {place.name} out when it is their turn", None
+    return bound, "", limit
 
 
-def _of_lru_cache(cache: Any) -> tuple[Bound, str]:
+def _is_near(way: _Way, o: Any) -> bool:
+    """Whether what o says of a bound can be about the container: it is the container, or has it as an attribute."""
+    from spanheap.retention import owner
+
+    i = next(i for i, other in enumerate(way.objects) if other is o)
+    between = way.objects[i + 1: way.place]
+    return i == way.place or all(owner.is_a(b, dict) and _core.instance_dict(o) is b for b in between)
+
+
+def _is_in_context(way: _Way) -> bool:
+    step = _naming_step(way)
+    return step.kind in ("context variable", "default of context variable")
+
+
+def _of_lru_cache(cache: Any) -> tuple[Bound, str, float | None]:
     parameters = _core.attribute(cache, "cache_parameters")   # functools' own function, put there by its decorator
     if type(parameters) is not types.FunctionType or parameters.__module__ != "functools":
-        return Bound.EVICTION, "an lru_cache"
+        return Bound.EVICTION, "an lru_cache", None
     size = parameters()["maxsize"]
-    return (Bound.NONE, "an lru_cache with maxsize=None") if size is None else (Bound.EVICTION, f"an lru_cache of {size:,}")
+    if size is None:
+        return Bound.NONE, "an lru_cache with maxsize=None", None
+    return Bound.EVICTION, f"an lru_cache of {size:,}", float(size)
 
 
-def _named(way: _Way) -> tuple[str, str]:
-    """Name of the container, or of the nearest that it is in, and the module whose code knows that name."""
+def _place(way: _Way) -> Place | None:
+    """Where the container is found, or the nearest that it is in which has a name."""
+    from spanheap.retention import owner
+
     step = _naming_step(way)
-    if not (step.name and step.owner):
-        return "", ""
-    return step.name, _module_of_class(step.owner, way.objects) or _module_of(step.owner)
+    if not (step.name and step.owner) and step.kind != "thread-local":
+        return None
+    at = way.place
+    if step is not way.steps[way.widest or 0]:   # the last object that is what this step tells of
+        at = next((i for i in range(way.place - 1, -1, -1) if owner.short_type_name(type(way.objects[i])) == step.type), 0)
+    found = place_of(step, way.objects, at, way.code)
+    return found._replace(nested=at != way.place) if found is not None else None
 
 
 def _naming_step(way: _Way) -> Any:
     """The step of the container, or of the nearest that it is in, which has a name."""
     up_to = way.steps[: (way.widest or 0) + 1]
-    return next((step for step in reversed(up_to) if step.name and step.owner), up_to[-1])
-
-
-def _module_of_class(name: str, objects: Sequence[Any]) -> str:
-    """Of the class of this name that is on the way or has an instance there."""
-    from spanheap.retention import owner
-
-    for o in objects:
-        cls = o if owner.is_a(o, type) else type(o)
-        if owner.type_name(cls) == name:
-            module = cls.__dict__.get("__module__")
-            return module if type(module) is str else ""
-    return ""
-
-
-def _module_of(name: str) -> str:
-    """The module in a dotted name: the longest that is imported."""
-    parts = name.split(".")
-    for n in range(len(parts), 0, -1):
-        if (module := ".".join(parts[:n])) in sys.modules:
-            return module
-    return ""
-
-
-def _is_library(module: str) -> bool:
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return isinstance(file, str) and file_origin(file) is not Origin.APPLICATION
+    return next((step for step in reversed(up_to) if step.name and (step.owner or step.kind != "item")), up_to[-1])

@@ -19,8 +19,13 @@ MIN_BYTES = 128 * 1024
 LOOKS = 2                     # that have seen it grow
 PROVEN_AFTER_S = 3.0          # of growth, in a container that nothing takes from
 PATIENCE_S = 300.0            # in any other;
+RELEASE_S = 2100.0
 EVICTION_S = 2400.0           # also in one from which spans are taken, only not these: the oldest is as old as that
 UNENDED_AFTER_S = 300.0
+UNANSWERED_S = 900.0          # while it is not known who has them
+# Where work that goes on has them, or code takes them out one by one: they may yet end.
+UNDER_WAY_S = {Bound.TRANSIENT: 1800.0, Bound.EVICTION: 1800.0, Bound.RELEASE: 750.0}
+THROUGH_S = 900.0             # ended ones that are held by what is kept (a task, a token): the detector says who, and sooner
 MIN_AGED = 0.6                # of the time that has passed, by the oldest span: that is one of a sample
 FEW = 100                     # spans: batches of that size may come and go beside those that stay
 FALLEN = 0.85                 # of the most there were: a sample of a sample is not exact
@@ -119,10 +124,16 @@ class KeptSpans:
     @staticmethod
     def _is_proven(name: Name) -> bool:
         lasted = name.at - name.since
-        if name.first.key.kind == "unended_spans":
-            return lasted >= UNENDED_AFTER_S
         bound = name.evidence.bound if name.evidence is not None else Bound.UNKNOWN
+        if name.first.key.kind == "unended_spans":
+            if name.evidence is None:   # it waits for the pause budget
+                return lasted >= UNANSWERED_S
+            if name.evidence.through:   # timers and tasks, which have their time
+                bound = Bound.TRANSIENT
+            return lasted >= UNDER_WAY_S.get(bound, UNENDED_AFTER_S)
         if bound is Bound.GARBAGE:
             return False
         needed = {Bound.NONE: PROVEN_AFTER_S, Bound.SPANS: PROVEN_AFTER_S, Bound.EVICTION: EVICTION_S}.get(bound, PATIENCE_S)
+        if name.evidence is not None and name.evidence.through:   # timers, and callbacks of what is to come
+            needed = max(needed, RELEASE_S if bound is Bound.RELEASE else THROUGH_S)
         return lasted >= needed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class GroupKey(NamedTuple):
@@ -47,5 +47,7 @@ class Aggregate(NamedTuple):
     rss_bytes: int = 0
     collected_at: float = -1.0
     """Since when everything that is garbage has been collected once; -1: never seen."""
+    largest: tuple[Any, ...] = ()
+    """The largest blocks, largest first: (group's key, bytes, birth, made in a span)."""
     arena_bytes: int = 0
     """Of the arenas that pymalloc has taken since the session started, and has."""

@@ -52,48 +52,61 @@ def upper_bound(count: float) -> float:
     return count + 1.35 + 1.65 * math.sqrt(count + 1)
 
 
-def find(group: Group, aggregate: Aggregate) -> Trend | None:
-    """The longest window in which this group grows steadily; None when there is none."""
-    starts, now = aggregate.starts, aggregate.starts[-1]
-    traffic = _traffic(group, aggregate)
+class Windows:
+    """What all groups of one look have in common: the windows that its epochs offer, and the traffic."""
+
+    def __init__(self, aggregate: Aggregate) -> None:
+        starts, ended = aggregate.starts, aggregate.spans_ended
+        self.starts, self.now = starts, starts[-1]
+        self.spans = [b - a for a, b in zip(ended[:-1], ended[1:], strict=True)]
+        self.seconds = [b - a for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        self.has_spans = sum(self.spans[1:]) >= MIN_SPANS
+        self.ends: list[int] = [0]   # by first epoch: the first after it that is not mature
+        end = 1
+        for first in range(1, len(starts) - 1):
+            immature = max(MATURE_SHARE * (self.now - starts[first]), MATURE_S)
+            end = max(end, first)
+            while end < len(starts) - 1 and self.now - starts[end + 1] >= immature:
+                end += 1
+            self.ends.append(end)
+
+    def traffic(self, group: Group) -> list[float]:
+        """Completed spans by epoch, or seconds where those do not tell."""
+        return self.spans if group.in_span and self.has_spans else self.seconds
+
+
+def find(group: Group, aggregate: Aggregate, windows: Windows | None = None) -> Trend | None:
+    """The longest window in which this group grows steadily; None when there is none. windows: of this aggregate."""
+    windows = windows or Windows(aggregate)
+    starts, now, alive = windows.starts, windows.now, group.alive
+    traffic = windows.traffic(group)
     shortest = math.inf
-    for first in range(1, len(group.alive) - MIN_EPOCHS + 1):
+    for first in range(1, len(alive) - MIN_EPOCHS + 1):
         window = now - starts[first]
-        if group.alive[first] and window < 0.75 * shortest:   # another scale: not each epoch's
+        if alive[first] and window < 0.75 * shortest:   # another scale: not each epoch's
             shortest = window
-            if trend := _in_window(group, starts, traffic, first):
+            if trend := _in_window(group, windows, traffic, first):
                 return trend
     return None
 
 
-def _traffic(group: Group, aggregate: Aggregate) -> list[float]:
-    """Completed spans by epoch, or seconds where those do not tell."""
-    starts, ended = aggregate.starts, aggregate.spans_ended
-    spans = [b - a for a, b in zip(ended[:-1], ended[1:], strict=True)]
-    if group.in_span and sum(spans[1:]) >= MIN_SPANS:
-        return spans
-    return [b - a for a, b in zip(starts[:-1], starts[1:], strict=True)]
-
-
-def _in_window(group: Group, starts: Sequence[float], traffic: list[float], first: int) -> Trend | None:
-    now, alive = starts[-1], group.alive
+def _in_window(group: Group, windows: Windows, traffic: list[float], first: int) -> Trend | None:
+    starts, now, end = windows.starts, windows.now, windows.ends[first]
     window = now - starts[first]
-    end = first   # of the mature epochs
-    while end < len(alive) and now - starts[end + 1] >= max(MATURE_SHARE * window, MATURE_S):
-        end += 1
-    counts = alive[first:end]
+    counts = group.alive[first:end]
     samples = sum(counts)
-    if samples < MIN_SAMPLES or sum(1 for n in counts if n) < MIN_EPOCHS or group.traces < min(6, samples // 2):
+    if samples < MIN_SAMPLES or len(counts) - counts.count(0) < MIN_EPOCHS or group.traces < min(6, samples // 2):
         return None
     # Losses are of the last third of an epoch's age. Those of older epochs, brought to the length of this window:
-    lost = sum(group.lost[first:end]) + sum(
-        loss * 3 * window / (now - start) for loss, start in zip(group.lost[:first], starts[:first], strict=True) if loss
-    )
+    lost = sum(group.lost[first:end])
+    for i in range(first):
+        if loss := group.lost[i]:
+            lost += loss * 3 * window / (now - starts[i])
     if upper_bound(lost) > (MAX_LOST if samples >= 10 else MAX_LOST_FEW) * samples:
         return None
     passed = traffic[first:end]
     total = sum(passed)
-    if total <= 0 or max(n / samples - t / total for n, t in zip(counts, passed, strict=True)) > MAX_IN_ONE_EPOCH:
+    if total <= 0 or max([n / samples - t / total for n, t in zip(counts, passed, strict=True)]) > MAX_IN_ONE_EPOCH:
         return None
     newer = _born_in_last(0.5, counts, passed, total)
     ratio = (newer + 0.5) / (samples - newer + 0.5)

@@ -45,6 +45,9 @@ class LeakVerdict:
     container: str = field(default="", compare=False, repr=False)
     """What grows, without its size: verdicts that name the same one tell of one thing."""
 
+    through: str = field(default="", compare=False, repr=False)
+    """Kept spans: what holds each, that is in the container; "": nothing between."""
+
     @property
     def application_frame(self) -> Frame | None:
         """The innermost frame of the user's own code."""

@@ -17,7 +17,8 @@ from typing import Any
 
 from spanheap import _core, memory_limit, process
 from spanheap.detection import holding
-from spanheap.detection.detector import Description, Detector
+from spanheap.detection.blocks import BlockKey
+from spanheap.detection.detector import Description, Detector, Key
 from spanheap.detection.evidence import Bound, Evidence
 from spanheap.detection.kept_spans import Kept, KeptKey, KeptSpans, Name
 from spanheap.detection.native import NativeGrowth, NativeTrend
@@ -182,7 +183,7 @@ class LeakWatch:
             return
         for question in self._detector.questions(left):
             found = self._within_budget(
-                question.key, clock, lambda ms, q=question: holding.of_group(q.key, q.since, q.until, ms)
+                question.key, clock, lambda ms, q=question: holding.of_question(q.key, q.since, q.until, ms)
             )
             if found is not None:
                 self._detector.answer(question.key, self._collected(found, question.until))
@@ -258,7 +259,7 @@ class LeakWatch:
             share_of_growth=self._share(name, aggregate), confidence=0.99 if evidence.bound is Bound.SPANS else 0.9,
             time_to_limit_s=left / rate if left is not None and rate > 0 else None, holder=evidence.holder,
             since=said.since if said else self._clock.absolute(name.since), reason=evidence.detail or evidence.bound.value,
-            container=evidence.container,
+            container=evidence.container, through=evidence.through,
         )
 
     # ------------------------------------------------------------ the others
@@ -301,6 +302,8 @@ class LeakWatch:
     @staticmethod
     def _merged(kept: list[LeakVerdict], cases: list[LeakVerdict], native: list[LeakVerdict]) -> list[LeakVerdict]:
         """Most material first. Memory of spans that are reported as kept is not reported again."""
+        leaks = {v.container for v in cases if v.kind == "leak" and v.container}
+        kept = [v for v in kept if not (v.through and v.container in leaks)]   # what holds the spans is what leaks
         containers = {v.container for v in kept if v.container}
         spans = {(v.root_name, v.span_name) for v in kept}
         others = [
@@ -320,10 +323,10 @@ class LeakWatch:
                 self.say(verdict)
 
 
-def describe(key: GroupKey, since: float, until: float) -> Description:
-    """Names of a group, from its samples born between these times of the clock."""
-    samples = _core.group_samples(key, since, until, SAMPLES_DESCRIBED)
-    return _described(samples)
+def describe(key: Key, since: float, until: float) -> Description:
+    """Names of a group, from its samples born between these times of the clock; of a BlockKey, from the largest of them."""
+    samples = _core.group_samples(GroupKey(*key[:3]), since, until, SAMPLES_DESCRIBED)
+    return _described([max(samples, key=lambda sample: sample[2])] if isinstance(key, BlockKey) and samples else samples)
 
 
 def _described(samples: list[tuple[int, int, float, int, str, str, str]]) -> Description:

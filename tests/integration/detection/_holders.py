@@ -20,6 +20,11 @@ ordered: OrderedDict[int, Thing] = OrderedDict()
 ring: deque[Thing] = deque(maxlen=100)
 endless: deque[Thing] = deque()
 jobs: queue.Queue[Thing] = queue.Queue()
+audit = bytearray(b"one line")
+truncated = bytearray(b"one line")
+arrays: list[Any] = []
+tokens: list[Any] = []
+many = Thing()
 by_user: dict[int, list[Thing]] = {}
 
 
@@ -32,6 +37,11 @@ def sweep() -> None:
         del swept[i]
 
 
+def truncate() -> None:
+    if len(truncated) > 1000:
+        truncated.clear()
+
+
 def trim() -> None:
     while len(ordered) > 10:
         ordered.popitem(last=False)
@@ -41,6 +51,8 @@ def teardown() -> None:
     plain.clear()
     endless.clear()
     by_user.clear()
+    tokens.clear()
+    many.__dict__.clear()
 
 
 class Registry:

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
+import types
+from typing import Any
 
 import pytest
 
+import spanheap
 from spanheap import _core
 from spanheap.detection import holding
 from spanheap.detection.evidence import Bound, Evidence
@@ -48,6 +52,20 @@ def test_lists_in_a_table_are_not_counted_by_the_table() -> None:
     assert found.bound is Bound.NONE and found.entries is None
 
 
+def test_lists_in_a_wide_table_are_counted_with_it() -> None:
+    """Sixty users stay sixty, and their lists grow."""
+    _holders.teardown()
+    things = [_holders.Thing() for _ in range(300)]
+    for i, thing in enumerate(things):
+        _holders.by_user.setdefault(i % 60, []).append(thing)
+    found = evidence(things)
+    assert found.entries is not None and found.entries() == 60 + 300
+    for values in _holders.by_user.values():
+        values.append(things[0])
+    assert found.entries() == 60 + 360
+    _holders.teardown()
+
+
 def test_what_a_local_variable_has_is_transient() -> None:
     """It goes with the function that has it."""
     mine = {i: _holders.Thing() for i in range(50)}
@@ -79,3 +97,87 @@ def test_a_container_that_is_gone_has_no_entries() -> None:
         assert found.entries() is None
     finally:
         _holders.plain = before
+
+
+def largest(block: Any) -> Evidence:
+    """Who holds this object, as the owner of one block that grows."""
+    return holding.judge(_core.walk_to_objects((block,), (), holding.OWN_FOLDER, 5.0), single=True)
+
+
+def test_one_block_that_grows_has_a_name() -> None:
+    """And code that cuts it back counts."""
+    found = largest(_holders.audit)
+    assert found.bound is Bound.NONE and found.holder is not None and "_holders:audit (bytearray" in found.holder
+    assert largest(_holders.truncated).bound is Bound.EVICTION
+
+
+def test_data_of_arrays_is_held_by_who_holds_the_array() -> None:
+    """Also where it is a view that is kept, and the array is not. The collector knows neither."""
+    numpy = pytest.importorskip("numpy", reason="numpy is not installed")
+    with spanheap.profile(tick=None, sample_interval=1, dumps=None) as session:
+        session.tick(1.0)
+        _holders.arrays.extend(numpy.zeros(5000)[:7] for _ in range(20))
+        for second in range(2, 9):
+            session.tick(float(second))
+        try:
+            [site] = [
+                s for s in session.snapshot().sites() if s.live_bytes > 500_000 and s.application_frame is not None
+                and s.application_frame.filename == __file__
+            ]
+            assert any("_holders:arrays (list, 20 entries)" in str(holder) for holder in session.holders(site))
+        finally:
+            _holders.arrays.clear()
+
+
+def test_an_object_that_holds_many_is_told() -> None:
+    """It is no container that is known by its type: the ways part there."""
+    things = [_holders.Thing() for _ in range(50)]
+    for i, thing in enumerate(things):
+        setattr(_holders.many, f"thing{i}", thing)
+    found = evidence(things)
+    _holders.teardown()
+    assert found.bound in (Bound.NONE, Bound.BRANCH), found   # it has a dict of its own, or has not
+    assert found.holder is not None and "_holders:many (Thing" in found.holder
+
+
+def test_loggers_are_held_by_the_table_of_loggers() -> None:
+    """Each goes by its own name, and what grows is the table."""
+    import logging
+
+    things = [_holders.Thing() for _ in range(50)]
+    for i, thing in enumerate(things):
+        logging.getLogger(f"tests.holding.job{i}").__dict__["thing"] = thing
+    found = evidence(things)
+    for i in range(50):
+        del logging.root.manager.loggerDict[f"tests.holding.job{i}"]
+    assert found.bound is Bound.NONE and found.holder is not None and "loggerDict" in found.holder, found
+
+
+def test_modules_are_held_by_the_table_of_modules() -> None:
+    """A walk begins at each of them: what grows is how many there are."""
+    things = [_holders.Thing() for _ in range(50)]
+    for i, thing in enumerate(things):
+        module = sys.modules[f"plugin_{i}"] = types.ModuleType(f"plugin_{i}")
+        module.__dict__["thing"] = thing
+    found = evidence(things)
+    for i in range(50):
+        del sys.modules[f"plugin_{i}"]
+    assert found.bound is Bound.NONE and found.holder is not None and "sys:modules (dict" in found.holder, found
+
+
+def test_spans_that_a_token_holds() -> None:
+    """What is kept is the token: the span is held through it."""
+    from opentelemetry import context, trace
+    from opentelemetry.sdk.trace import TracerProvider
+
+    tracer = TracerProvider(shutdown_on_exit=False).get_tracer("tests")
+    spans = [tracer.start_span("GET /") for _ in range(20)]
+    for span in spans:
+        _holders.tokens.append(context.attach(trace.set_span_in_context(span)))
+        span.end()
+    contexts = [token.old_value for token in _holders.tokens[1:]]
+    found = holding.judge(_core.walk_to_objects(tuple(spans[:-1]), (spans, contexts), holding.OWN_FOLDER, 5.0))
+    for token in reversed(_holders.tokens):
+        context.detach(token)
+    _holders.teardown()
+    assert found.bound is Bound.SPANS and found.through == "Token", found

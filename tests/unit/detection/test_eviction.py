@@ -11,6 +11,7 @@ import pytest
 
 from spanheap.detection import eviction
 from spanheap.detection.evidence import Bound
+from spanheap.detection.place import Place
 
 CASES = {
     "nothing": (Bound.NONE, "def put(k, v): box[k] = v\ndef get(k): return box.get(k) if k in box else len(box)"),
@@ -28,14 +29,83 @@ CASES = {
     "heap": (Bound.EVICTION, "def run():\n    import heapq\n    return heapq.heappop(box)"),
     "queue": (Bound.EVICTION, "def run(): return box.popleft()"),
     "emptied by a job": (Bound.EVICTION, "def flush():\n    send(box)\n    box.clear()"),
-    "attribute": (
-        Bound.EVICTION,
-        "class Cache:\n    def put(self, k, v):\n        self.box[k] = v\n        if len(self.box) > 9: self.box.pop(k)"),
-    "closure": (
-        Bound.EVICTION,
-        "def make():\n    box = {}\n    def put(k):\n        if len(box) > 3: box.popitem()\n    return put"),
+    "swapped for an empty one": (Bound.EVICTION, "def flush():\n    global box\n    batch, box = box, []\n    return batch"),
+    "made anew": (Bound.EVICTION, "def flush():\n    global box\n    box = dict()"),
+    "filtered": (Bound.EVICTION, "def sweep(now):\n    global box\n    box = [b for b in box if b > now]"),
+    "added to by making anew": (Bound.NONE, "def put(k):\n    global box\n    box = [*box, k]"),
+    "replaced by what has it": (Bound.NONE, "def put(k):\n    global box\n    box = Node(box, k)"),
+    "made when it is asked for": (Bound.NONE, "def get():\n    global box\n    if box is None: box = {}\n    return box"),
+    "cut by a slice": (Bound.EVICTION, "def put(k):\n    del box[:-100]"),
+    "overwritten by a slice": (Bound.EVICTION, "def put(k):\n    box[:] = box[-100:]"),
+    "a limit before it is filled": (Bound.EVICTION, "def put(k):\n    if len(box) < 250: box[k] = k"),
+    "asked whether it is empty": (Bound.NONE, "def put(k):\n    if len(box) > 0: box[k] = k"),
+    "emptied by a helper": (
+        Bound.EVICTION, "def trim(c, n):\n    while len(c) > n: del c[next(iter(c))]\ndef put(k): trim(box, 9)"),
+    "emptied by a helper in its second parameter": (
+        Bound.EVICTION, "def trim(n, c):\n    c.popitem()\ndef put(k):\n    trim(9, box)"),
+    "removed in a loop": (Bound.EVICTION, "def sweep(keys):\n    for k in keys:\n        box.pop(k, None)"),
+    "a local variable of that name": (Bound.NONE, "def f(k):\n    box = {}\n    box.popitem()"),
+    "an attribute of that name": (Bound.NONE, "class A:\n    def f(self): self.box.popitem()\ndef g(x): x.box.clear()"),
     "static method": (Bound.RELEASE, "class A:\n    @staticmethod\n    def drop(k): box.pop(k)"),
-    "property": (Bound.EVICTION, "class A:\n    @property\n    def one(self): return self.box.popitem()"),
+}
+ATTRIBUTES = {
+    "its own method": (Bound.EVICTION, """
+        class Cache:
+            def put(self, k, v):
+                self.box[k] = v
+                if len(self.box) > 9: self.box.pop(k)
+        """),
+    "a method of a class that inherits": (Bound.EVICTION, """
+        class Cache:
+            def put(self, k): self.box[k] = 1
+        class Small(Cache):
+            def trim(self): self.box.popitem()
+        """),
+    "a property": (Bound.EVICTION, "class Cache:\n    @property\n    def one(self): return self.box.popitem()"),
+    "another class's attribute of that name": (Bound.NONE, """
+        class Cache:
+            def __init__(self): self.box = {}
+            def put(self, k): self.box[k] = 1
+        class Other:
+            def __init__(self): self.box = {}
+            def trim(self): self.box.popitem()
+        def g(x): x.box.clear()
+        """),
+    "some object's, where no other class has one": (Bound.EVICTION, """
+        class Cache:
+            def __init__(self): self.box = {}
+        def sweep(caches):
+            for c in caches: c.box.clear()
+        """),
+    "a global of that name": (Bound.NONE, """
+        box = {}
+        class Cache:
+            def put(self, k): self.box[k] = 1
+        def sweep(): box.clear()
+        """),
+    "what the class is called by": (Bound.EVICTION, "class Cache: pass\ndef sweep(): Cache.box.clear()"),
+    "a list's pop": (Bound.EVICTION, """
+        class Cache:
+            box = [1]
+            def put(self, k): self.box.append(k)
+            def take(self): return self.box.pop()
+        """),
+    "a helper method": (Bound.EVICTION, """
+        class Cache:
+            def trim(self, mapping): mapping.popitem()
+            def put(self, k): self.trim(self.box)
+        """),
+    "made anew in a flush": (Bound.EVICTION, """
+        class Cache:
+            def __init__(self): self.box = []
+            def flush(self):
+                batch, self.box = self.box, []
+                return batch
+        """),
+    "made when it is made": (Bound.NONE, """
+        class Cache:
+            def __init__(self): self.box = []
+        """),
 }
 
 
@@ -44,23 +114,57 @@ def module(request: pytest.FixtureRequest) -> Iterator[types.ModuleType]:
     """Make a module of this code."""
     made = types.ModuleType("eviction_case")
     made.__dict__["__name__"] = "eviction_case"
-    sys.modules["eviction_case"] = made
+    sys.modules["eviction_case"], sys.modules["imported"] = made, types.ModuleType("imported")
     exec(textwrap.dedent(request.param), made.__dict__)
     yield made
-    del sys.modules["eviction_case"]
+    del sys.modules["eviction_case"], sys.modules["imported"]
 
 
 @pytest.mark.parametrize(
     ("module", "bound"), [(code, bound) for bound, code in CASES.values()], ids=CASES, indirect=["module"],
 )
-def test_what_code_does_with_a_container(module: types.ModuleType, bound: Bound) -> None:
-    """Nothing is run: the functions above would fail."""
-    assert eviction.bound_of("eviction_case", "box") is bound
+def test_what_code_does_with_a_global(module: types.ModuleType, bound: Bound) -> None:
+    """Nothing is run: the functions above would fail. A name that is another's says nothing."""
+    assert eviction.bound_of(Place("global", "box", module)).bound is bound
 
 
-def test_a_module_that_is_not_there() -> None:
+@pytest.mark.parametrize(
+    ("module", "bound"), [(code, bound) for bound, code in ATTRIBUTES.values()], ids=ATTRIBUTES, indirect=["module"],
+)
+def test_what_code_does_with_an_attribute(module: types.ModuleType, bound: Bound) -> None:
+    """Of this class, and of no other that has one of that name."""
+    cache: type = module.__dict__["Cache"]
+    container = cache.__dict__.get("box")
+    assert eviction.bound_of(Place("attribute", "box", cache, container)).bound is bound
+
+
+@pytest.mark.parametrize("module", [
+    "def make():\n    box = {}\n    def put(k):\n        if len(box) > 3: box.popitem()\n    return put\nput = make()",
+], indirect=True)
+def test_what_code_does_with_a_variable_of_a_closure(module: types.ModuleType) -> None:
+    """In the functions that were made with it."""
+    assert eviction.bound_of(Place("closure", "box", module.__dict__["put"])).bound is Bound.EVICTION
+
+
+@pytest.mark.parametrize(("module", "limit"), [
+    ("def put(k):\n    if len(box) < 250: box[k] = k", 250), ("N = 99\ndef put(k):\n    if N > len(box): box[k] = k", 99),
+    ("def put(k):\n    n = len(box)\n    if n < 64: box[k] = k", 64),
+    ("def put(k):\n    if len(box) > limit(): box.clear()", None),
+], indirect=["module"])
+def test_the_limit_that_code_compares_with(module: types.ModuleType, limit: int | None) -> None:
+    """A constant, or what a name means now."""
+    assert eviction.bound_of(Place("global", "box", module)).limit == limit
+
+
+@pytest.mark.parametrize("module", ["import imported\ndef f(): imported.box.clear()"], indirect=True)
+def test_code_of_another_module_that_knows_it(module: types.ModuleType) -> None:
+    """By the module's name, or by its own."""
+    assert eviction.bound_of(Place("global", "box", sys.modules["imported"])).bound is Bound.EVICTION
+
+
+def test_a_place_without_code() -> None:
     """Where there is no code nothing is known."""
-    assert eviction.bound_of("no_such_module", "box") is Bound.UNKNOWN
+    assert eviction.bound_of(Place("global", "box", types.ModuleType("empty"))).bound is Bound.UNKNOWN
 
 
 def test_classes_that_speak_of_a_bound() -> None:

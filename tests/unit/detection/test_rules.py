@@ -70,6 +70,8 @@ def test_spans_that_never_end_are_found_when_ever_more_are_open() -> None:
         for now in range(60, 700, 2):
             number = 100 if steady else now
             spans.observe(now, [kept(number, now, kind="unended_spans")])
+            for key in spans.questions():
+                spans.answer(key, Evidence(Bound.UNKNOWN))
         assert bool(spans.found()) is not steady
 
 
@@ -176,3 +178,47 @@ def test_the_clock_never_goes_back() -> None:
     clock = Clock()
     assert [clock.advance(t) for t in (1000.0, 1001.0, 5.0, 6.0, 8.0)] == [1.0, 2.0, 2.0, 3.0, 5.0]
     assert clock.absolute(5.0) == 8.0
+
+
+def test_entries_that_stand_are_no_leak() -> None:
+    """A ring of slots: what is new takes the place of something."""
+    filling = Filling(lambda: 4000, 0.0)
+    for traffic in range(10):
+        filling.add(float(traffic + 1), 4000)
+    assert filling.stands()
+    filling.add(20.0, 4001)
+    assert not filling.stands()
+
+
+def test_a_limit_is_reached_at_the_rate_so_far() -> None:
+    """50 entries a span, of which 1,000 fit in."""
+    filling = Filling(lambda: 0, 0.0)
+    for traffic in range(1, 6):
+        filling.add(float(traffic), 50 * traffic)
+    assert filling.left(1000) == pytest.approx(15)
+
+
+def test_spans_that_tasks_hold_are_left_to_the_detector() -> None:
+    """It says which task's line makes them, and is given time for that."""
+    for through, first in (("", 10), ("Task", 900)):
+        spans = KeptSpans()
+        for now in range(6, 1200, 2):
+            spans.observe(now, [kept(100 * (now - 5), now)])
+            for key in spans.questions():
+                spans.answer(key, Evidence(Bound.SPANS, through=through))
+            if spans.found():
+                break
+        assert now == pytest.approx(first, abs=12)
+
+
+def test_unended_spans_of_work_under_way_have_time() -> None:
+    """Long polls of ten minutes, at a service that has just started."""
+    for bound, seconds in ((Bound.NONE, 300), (Bound.TRANSIENT, 1800)):
+        spans = KeptSpans()
+        for now in range(6, 2400, 2):
+            spans.observe(now, [kept(10 * now, now, kind="unended_spans")])
+            for key in spans.questions():
+                spans.answer(key, Evidence(bound))
+            if spans.found():
+                break
+        assert now == pytest.approx(seconds, abs=12)
