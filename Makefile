@@ -120,6 +120,8 @@ clean: ## remove what these targets made
 $(VENV)/bin/python:
 	@scripts/check-toolchain "$(PYTHON)"
 	@"$(PYTHON)" -m venv "$(VENV)" || { rm -rf "$(VENV)"; exit 1; }
+	@# That of Debian 12 gives up on OpenTelemetry's packages, which each want all the others of one version.
+	@"$(VENV)/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip || { rm -rf "$(VENV)"; exit 1; }
 
 # Installed as users install it: a wheel, not an editable checkout.
 $(VENV)/.installed: $(SOURCES) | $(VENV)/bin/python

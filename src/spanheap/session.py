@@ -16,6 +16,7 @@ from spanheap.detection.verdict import LeakVerdict
 from spanheap.detection.watch import LeakWatch
 from spanheap.doctor.at_start import StartCheck
 from spanheap.dumps.automatic import Automatic
+from spanheap.dumps.loading import load
 from spanheap.errors import SpanheapError
 from spanheap.options import SAMPLE_INTERVALS, Options, check_number
 from spanheap.snapshot import HeapSnapshot, Totals
@@ -84,7 +85,7 @@ class Session:
         if self._leaks is not None:
             self._leaks.say = self._events.verdict
         if self._dumps is not None:
-            self._dumps.say = self._events.dump
+            self._dumps.outcomes.say = self._events.dump
         given = (options.detect and options.detect.memory_limit) or (options.dumps and options.dumps.limit_bytes) or None
         self._telemetry = Telemetry(self, options.meter_provider, given)
         self._profiles: ProfilesExporter | None = None   # sets itself when it is started
@@ -281,7 +282,8 @@ class Session:
         temporary directory. The file is complete or absent, mode 0600. Raises DumpError.
         """
         self._require_running()
-        from spanheap.dumps import writer  # only a service that dumps pays for the import
+        load("dumps.writer", "dumps.description")   # only a service that dumps pays for the import
+        from spanheap.dumps import writer
 
         with self._dump_lock:
             written = self._write_dump(writer.target_path(path), reason)
@@ -376,11 +378,11 @@ class Session:
             paused_s=self._leaks.pauses.spent_ms / 1e3 if self._leaks is not None else 0.0,
             recorder=self._recorder.path if self._recorder else "",
             recorder_errors=self._recorder_errors,
-            dumps_written=self._dumps.outcome("written") if self._dumps else 0,
-            dumps_refused=self._dumps.outcome("refused") if self._dumps else 0,
-            dumps_saved=self._dumps.outcome("saved") if self._dumps else 0,
-            dump_errors=self._dumps.errors if self._dumps else 0,
-            dumps_by_reason=self._dumps.by_reason() if self._dumps else {},
+            dumps_written=self._dumps.outcomes.total("written") if self._dumps else 0,
+            dumps_refused=self._dumps.outcomes.total("refused") if self._dumps else 0,
+            dumps_saved=self._dumps.outcomes.total("saved") if self._dumps else 0,
+            dump_errors=self._dumps.outcomes.errors if self._dumps else 0,
+            dumps_by_reason=self._dumps.outcomes.by_reason() if self._dumps else {},
             profiles_exported=self._profiles.counts().exported if self._profiles else 0,
             profiles_lost=self._profiles.counts().lost if self._profiles else 0,
             **self.spans._counters(),

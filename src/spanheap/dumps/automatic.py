@@ -7,37 +7,33 @@
 Rules of this file:
 
 * Nothing is raised into the tick. What fails is counted, and logged the first time.
-* What only a dump needs is imported by the first one, by `_load`, which no fork can come into.
+* What only a dump needs is imported by the first one, by `load`, which no fork can come into.
 * A trigger that was held up by the cooldown asks again after it; what is refused otherwise is refused for as long.
 * One dump at a time, a manual one included: `Session._dump_lock` is taken without waiting.
 """
 
 from __future__ import annotations
 
-import importlib
-import logging
 import os
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spanheap import _core, memory_limit
 from spanheap.detection.percent import PercentRule
+from spanheap.dumps.loading import DUMPING, load
 from spanheap.dumps.on_signal import SignalRequest
+from spanheap.dumps.outcomes import Outcomes
 from spanheap.dumps.policy import DumpPolicy
 from spanheap.dumps.trigger import Ladder, Trigger, shows_the_same
 from spanheap.errors import DumpError
 
 if TYPE_CHECKING:
-    from spanheap.detection.verdict import LeakVerdict
     from spanheap.dumps.baseline import Baseline
     from spanheap.dumps.budget import Budget
     from spanheap.dumps.emergency import PreparedDump
     from spanheap.session import Session
-
-logger = logging.getLogger("spanheap")
 
 LIMITS_EVERY_S = 30.0    # 0.4 ms
 READ_EVERY_S = 0.5       # the use of the limit: 40 us
@@ -48,31 +44,12 @@ VERDICTS = 256           # remembered
 MACHINE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-# A child inherits the import system as it is: of a module that another thread is half through, it would wait for ever.
-_loading = threading.Lock()
-os.register_at_fork(before=_loading.acquire, after_in_parent=_loading.release, after_in_child=_loading.release)
-
-
-def _load(*modules: str) -> None:
-    with _loading:
-        for module in modules:
-            importlib.import_module(f"spanheap.{module}")
-
-
-_DUMPING = ("dumps.folder", "dumps.budget", "dumps.emergency", "dumps.baseline", "detection.holding", "retention.holders")
-
-
 class Automatic:
     """One a session, when its `dumps` is not None. `emergency`, `tick` and `close` are the session's to call."""
 
     def __init__(self, policy: DumpPolicy) -> None:
         self.policy = policy
-        self.counts: Counter[tuple[str, str]] = Counter()   # (outcome, reason): written, refused, saved, failed
-        self.errors = 0
-        self.last_path: Path | None = None
-        self.say: Callable[[str, Path, LeakVerdict | None], None] = lambda reason, path, _verdict: logger.warning(
-            "spanheap: dump written to %s (%s)", path, reason)
-        """Told of each dump that is complete."""
+        self.outcomes = Outcomes()
         self._ladder = Ladder(policy.full_at, policy.aggregates_at)
         percent = policy.growth_percent
         self._growth = PercentRule(percent, policy.growth_within) if percent is not None else None
@@ -89,7 +66,7 @@ class Automatic:
         self._next_limits = self._next_reading = self._next_prepare = 0.0
         self._wait_until = self._wait_until_emergency = 0.0
         self._served: dict[object, None] = {}
-        self._refused_for: set[tuple[str, object]] = set()
+        self.outcomes.forget()
         self._prepared: PreparedDump | None = None
         self._why_unprepared: str | None = None
         self._to_enter: tuple[Path, int, int] | None = None   # an emergency dump that is not yet in the budget
@@ -110,7 +87,7 @@ class Automatic:
             self.emergency(session)
             self._enter(self._now)
         except Exception:
-            self.errors += 1
+            self.outcomes.errors += 1
         if self._signal is not None:
             self._signal.remove()
         if self._prepared is not None:
@@ -139,17 +116,17 @@ class Automatic:
         try:
             if self._now < self._wait_until_emergency:
                 self._memory_refused = False
-                self._refuse("memory_error", "cooldown", None)
+                self.outcomes.refused("memory_error", "cooldown", None)
                 return
             if self._prepared is None:   # where nothing was expected to refuse
                 self._prepare(session, self._now)
             if self._prepared is None:
                 self._memory_refused = False
-                self._refuse("memory_error", self._why_unprepared or "busy", None)
+                self.outcomes.refused("memory_error", self._why_unprepared or "busy", None)
                 return
             self._write_emergency(session, 0)
         except Exception:   # a MemoryError, most likely: the next tick tries again
-            self.errors += 1
+            self.outcomes.errors += 1
         finally:
             self._busy.release()
 
@@ -171,7 +148,7 @@ class Automatic:
 
     def _prepare(self, session: Session, now: float) -> None:
         """Make an emergency dump ready, if the budget allows one."""
-        _load(*_DUMPING)
+        load(*DUMPING)
         from spanheap.dumps import folder
         from spanheap.dumps.emergency import PreparedDump
 
@@ -191,7 +168,7 @@ class Automatic:
             self._why_unprepared = refusal
         except (OSError, MemoryError, DumpError) as error:
             self._why_unprepared = "failed"
-            self._failed("emergency", error)
+            self.outcomes.failed("emergency", error)
 
     def _enter(self, now: float) -> None:
         """An emergency dump was not paid for before it was written: that needs memory."""
@@ -209,9 +186,9 @@ class Automatic:
             error = error or problem.errno or 0
         self._to_enter = None
         if error:
-            self._failed(REASONS[reason], OSError(error, os.strerror(error)))
+            self.outcomes.failed(REASONS[reason], OSError(error, os.strerror(error)))
         else:
-            self._written(REASONS[reason], path)
+            self.outcomes.written(REASONS[reason], path)
             self._after(path)
 
     # ------------------------------------------------------------ tick
@@ -224,7 +201,7 @@ class Automatic:
             with _core.Muted():
                 self._step(session, now)
         except Exception as error:
-            self._failed("tick", error)
+            self.outcomes.failed("tick", error)
         finally:
             self._busy.release()
 
@@ -240,14 +217,14 @@ class Automatic:
         rung = self._rung(session, now)
         if rung == "aggregates":
             if now < self._wait_until_emergency or self._prepared is None:
-                self._refuse("memory_limit", self._why_unprepared or "cooldown", rung)
+                self.outcomes.refused("memory_limit", self._why_unprepared or "cooldown", rung)
             elif self._write_emergency(session, 1):
                 self._ladder.done(rung)
-                self._refused_for.discard(("memory_limit", rung))
+                self.outcomes.served("memory_limit", rung)
                 self._enter(now)
                 return
             else:
-                self._refuse("memory_limit", "busy", rung)
+                self.outcomes.refused("memory_limit", "busy", rung)
         for trigger in self._triggers(session, now, rung):
             self._serve(session, trigger, now)
             return   # one a tick
@@ -294,24 +271,24 @@ class Automatic:
 
     def _serve(self, session: Session, trigger: Trigger, now: float) -> None:
         if now < self._wait_until:
-            self._refuse(trigger.reason, "cooldown", trigger.key)
+            self.outcomes.refused(trigger.reason, "cooldown", trigger.key)
             if trigger.reason == "signal":
                 self._done(trigger)
             return
         try:
             refusal = self._dump(session, trigger, now)
         except Exception as error:
-            self._failed(trigger.reason, error)
+            self.outcomes.failed(trigger.reason, error)
             self._wait_until = now + max(self.policy.cooldown_s, 1.0)
             return
         if refusal is None:
             self._done(trigger)
             self._wait_until = now + self.policy.cooldown_s
         elif refusal == "saved":
-            self.counts["saved", trigger.reason] += 1
+            self.outcomes.saved(trigger.reason)
             self._done(trigger)
         else:
-            self._refuse(trigger.reason, refusal, trigger.key)
+            self.outcomes.refused(trigger.reason, refusal, trigger.key)
             if trigger.reason == "signal":
                 self._done(trigger)
             if refusal != "busy":
@@ -326,12 +303,12 @@ class Automatic:
             if len(self._served) >= VERDICTS:
                 self._served.clear()
             self._served[trigger.key] = None
-        self._refused_for.discard((trigger.reason, trigger.key))
+        self.outcomes.served(trigger.reason, trigger.key)
 
     def _dump(self, session: Session, trigger: Trigger, now: float) -> str | None:
         """Write it; returns why it was not, if it was not."""
-        _load(*_DUMPING)
-        from spanheap.dumps import folder
+        load(*DUMPING)
+        from spanheap.dumps import folder, largest_holders
         from spanheap.dumps.budget import Busy
 
         directory = folder.opened(self.policy.folder)
@@ -343,7 +320,7 @@ class Automatic:
             if refusal == "cooldown":   # of another process, or of one before this
                 self._wait_until = min(budget.until(now), now + self.policy.cooldown_s)
             return refusal
-        lines = [*trigger.lines, *(_holders(session) if trigger.holders else [])]
+        lines = [*trigger.lines, *(largest_holders.lines(session) if trigger.holders else [])]
         path = directory / folder.new_name()
         kept: dict[int, float] = {}
 
@@ -368,7 +345,7 @@ class Automatic:
         finally:
             session._dump_lock.release()
         self._last_sites = kept
-        self._written(trigger.reason, path, trigger.verdict)
+        self.outcomes.written(trigger.reason, path, trigger.verdict)
         self._after(path)
         return None
 
@@ -384,10 +361,10 @@ class Automatic:
                 self._baseline = Baseline.of_file(path)   # for the next; sites of before are not known, so all is growth
             folder.tidy(path.parent, keep=self.policy.keep, max_bytes=self.policy.max_folder_bytes)
         except OSError as error:
-            self._failed("folder", error)
+            self.outcomes.failed("folder", error)
 
     def _capture_baseline(self, session: Session) -> None:
-        _load("dumps.description", "dumps.baseline")
+        load("dumps.description", "dumps.baseline")
         from spanheap.dumps import description
         from spanheap.dumps.baseline import Baseline
 
@@ -401,7 +378,7 @@ class Automatic:
             self._base_sites = capture.site_bytes()
         except (OSError, MemoryError, AttributeError) as error:   # AttributeError: a libc without memfd_create
             self._failed_baseline = True
-            self._failed("baseline", error)
+            self.outcomes.failed("baseline", error)
         finally:
             session._dump_lock.release()
 
@@ -410,60 +387,9 @@ class Automatic:
 
         return Budget(directory, cooldown_s=self.policy.cooldown_s, max_per_day=self.policy.max_per_day)
 
-    # ------------------------------------------------------------ counts
-
-    def _written(self, reason: str, path: Path, verdict: LeakVerdict | None = None) -> None:
-        self.counts["written", reason] += 1
-        self.last_path = path
-        self.say(reason, path, verdict)
-
-    def _refuse(self, reason: str, why: str, key: object) -> None:
-        """Counted once for each trigger, however often it asks."""
-        mark = reason, key
-        if key is not None:
-            if mark in self._refused_for:
-                return
-            if len(self._refused_for) >= VERDICTS:
-                self._refused_for.clear()
-            self._refused_for.add(mark)
-        self.counts["refused", why] += 1
-
-    def _failed(self, what: str, error: BaseException) -> None:
-        self.errors += 1
-        self.counts["failed", what] += 1
-        if self.errors == 1:
-            logger.warning("spanheap: automatic dump failed (%s): %s; profiling goes on, later failures are only counted",
-                           what, error)
-
-    def by_reason(self) -> dict[str, int]:
-        """{"outcome.reason": how many}."""
-        return {f"{outcome}.{reason}": count for (outcome, reason), count in sorted(self.counts.items())}
-
-    def outcome(self, outcome: str) -> int:
-        """How many were "written", "refused", "saved" or "failed"."""
-        return sum(count for (what, _), count in list(self.counts.items()) if what == outcome)
-
 
 class _Refused(Exception):
     """By the budget, as another process was faster."""
 
     def __init__(self, why: str) -> None:
         self.why = why
-
-
-def _holders(session: Session) -> list[str]:
-    """Who holds the largest site, if the pause budget of the detector has room for the walk."""
-    from spanheap.detection import holding
-    from spanheap.retention import holders
-
-    leaks = session._leaks
-    predicted = holding.predicted_ms(_core.sums()[1])
-    if leaks is None or not holding.available() or not leaks.pauses.allows(predicted, leaks.clock, first=False):
-        return []
-    sites = session.snapshot().sites(1)
-    if not sites or not sites[0].live_bytes:
-        return []
-    found = holders.search_site(sites[0], 3, leaks.pauses.budget_ms)
-    leaks.pauses.spend(found.pause_s * 1e3, leaks.clock)
-    site = sites[0].application_frame
-    return [f"holder.{i}={holder} share={holder.share:.3f} site={site}" for i, holder in enumerate(found.holders, 1)]

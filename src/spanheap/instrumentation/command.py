@@ -134,7 +134,7 @@ def _summary(session: Session, path: str, seconds: float) -> str:
 
 def _dumped(session: Session, path: str) -> str:
     if path == "none":
-        last = session._dumps.last_path if session._dumps is not None else None
+        last = session._dumps.outcomes.last_path if session._dumps is not None else None
         return f"last dump {last}" if last is not None else "no dump"
     try:
         return f"dump {session.dump(pathlib.Path(path) if path else None, reason='end of spanheap run')}"

@@ -87,7 +87,7 @@ def _deaths(reading: Reading) -> Values:
 
 def _dumps(reading: Reading) -> Values:
     dumps = reading.session._dumps
-    counts = dumps.counts.copy() if dumps is not None else {}
+    counts = dumps.outcomes.counts.copy() if dumps is not None else {}
     return [(number, {OUTCOME: outcome, REASON: reason}) for (outcome, reason), number in counts.items()] or [(0, {})]
 
 

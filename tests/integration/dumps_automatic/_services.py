@@ -46,7 +46,7 @@ if fraction > 1:   # exhausted to the last block
         except MemoryError:
             pass
 deadline = time.monotonic() + 5
-while time.monotonic() < deadline and not session._dumps.counts and session._dumps._to_enter is None:
+while time.monotonic() < deadline and not session._dumps.outcomes.counts and session._dumps._to_enter is None:
     time.sleep(0.05)
 import os
 os._exit(0)
