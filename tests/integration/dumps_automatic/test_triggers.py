@@ -22,19 +22,22 @@ BLOCK = 2000
 START = 1_800_000_000.0
 Make = Callable[..., spanheap.Session]
 
+held: list[bytes] = []
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Make]:
     """Start a session that dumps into the test's folder, ticked by the test."""
     started = []
 
-    def make(**policy: Any) -> spanheap.Session:
+    def make(detect: spanheap.LeakPolicy | None = None, **policy: Any) -> spanheap.Session:
         defaults: dict[str, Any] = {
             "folder": tmp_path / "dumps", "min_free_bytes": 0, "full_at": None, "aggregates_at": None, "baseline_after": 5,
             "on_memory_error": False,
         }
         session = spanheap.start(
-            sample_interval=4096, tick=None, seed=3, detect=None, dumps=spanheap.DumpPolicy(**(defaults | policy)))
+            sample_interval=4096, tick=None, seed=3, pause_budget_ms=60_000, detect=detect,
+            dumps=spanheap.DumpPolicy(**(defaults | policy)))
         started.append(session)
         return session
 
@@ -152,6 +155,22 @@ def test_sigterm_goes_on_ending_a_process_without_a_handler(
     assert "choose SIGUSR2" in caplog.text
 
 
+@pytest.mark.parametrize("looks", [True, False])
+def test_a_dump_says_who_holds_the_largest_site_unless_it_may_not_look(start: Make, tmp_path: Path, looks: bool) -> None:
+    """LeakPolicy(holders=False) means no walks, for dumps either."""
+    session = start(detect=spanheap.LeakPolicy(holders=looks), growth_percent=5, growth_within=10)
+    held.extend(bytes(BLOCK) for _ in range(2000))
+    for second in range(20):
+        session.tick(START + second)
+        if second == 2:
+            held.extend(bytes(BLOCK) for _ in range(4000))
+    [path] = written(tmp_path)
+    holders = [line for line in spanheap.open_dump(path).comments if line.startswith("holder.")]
+    held.clear()
+    assert bool(holders) == looks
+    assert session.stats().pauses == looks
+
+
 def test_growth_in_percent(start: Make, tmp_path: Path) -> None:
     """The simple rule, when asked for."""
     session = start(growth_percent=5, growth_within=10)
@@ -259,7 +278,7 @@ def test_no_fork_comes_into_the_first_dump_s_imports(start: Make, monkeypatch: p
         order.append("imported")
         monkeypatch.undo()
 
-    monkeypatch.setattr("spanheap.dumps.automatic.importlib.import_module", slow)
+    monkeypatch.setattr("spanheap.dumps.loading.importlib.import_module", slow)
     ticking = threading.Thread(target=session.tick, args=(START,))
     ticking.start()
     assert importing.wait(timeout=10)
