@@ -175,3 +175,49 @@ SH_HOT bool sh_span_ended_with_gil(PyObject *readable) {
     Py_DECREF(name);
     return entered;
 }
+
+/* ------------------------------------------------------------------ the methods of a processor */
+
+static sh_long_way go_the_long_way;
+
+static SH_COLD PyObject *refuse(void) {
+    PyErr_SetString(PyExc_TypeError, "on_start() takes a span and a parent_context");
+    return NULL;
+}
+
+/* Of parent_context, which the SDK gives by name, nothing is read. */
+static SH_HOT PyObject *on_start(PyObject *processor, PyObject *const *arguments, Py_ssize_t positional, PyObject *names) {
+    if (SH_UNLIKELY(positional < 1 || positional + (names ? PyTuple_GET_SIZE(names) : 0) > 2)) return refuse();
+    if (sh_the_hook.enabled && SH_UNLIKELY(!sh_span_started_with_gil(arguments[0]))) go_the_long_way(processor, arguments[0], false);
+    Py_RETURN_NONE;
+}
+
+static SH_HOT PyObject *on_ending(PyObject *processor, PyObject *span) {
+    (void)processor, (void)span;
+    Py_RETURN_NONE;
+}
+
+static SH_HOT PyObject *on_end(PyObject *processor, PyObject *readable) {
+    if (sh_the_hook.enabled && SH_UNLIKELY(!sh_span_ended_with_gil(readable))) go_the_long_way(processor, readable, true);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef methods[] = {
+    { "on_start", (PyCFunction)(void (*)(void))on_start, METH_FASTCALL | METH_KEYWORDS, "on_start($self, span, parent_context=None)\n--\n\n" },
+    { "_on_ending", on_ending, METH_O, "_on_ending($self, span, /)\n--\n\n" },
+    { "on_end", on_end, METH_O, "on_end($self, span, /)\n--\n\n" },
+};
+
+int sh_span_events_add_methods_with_gil(PyTypeObject *processor, sh_long_way long_way) {
+    go_the_long_way = long_way;
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++) {
+        PyObject *method = PyDescr_NewMethod(processor, &methods[i]);
+        if (!method || PyDict_SetItemString(processor->tp_dict, methods[i].ml_name, method) < 0) {
+            Py_XDECREF(method);
+            return -1;
+        }
+        Py_DECREF(method);
+    }
+    PyType_Modified(processor);
+    return 0;
+}

@@ -24,6 +24,10 @@ void sh_span_events_bind_error_code_with_gil(PyObject *code);
  * caller has asked for the long way. */
 bool sh_span_started_with_gil(PyObject *span);
 bool sh_span_ended_with_gil(PyObject *readable);
+/* Gives the type of a span processor its methods on_start(span, parent_context=None), _on_ending(span) and on_end(span), which
+ * call the two above, and `long_way` for what these turn down. -1 with an exception. */
+typedef void (*sh_long_way)(PyObject *processor, PyObject *span, bool ended);
+int sh_span_events_add_methods_with_gil(PyTypeObject *processor, sh_long_way long_way);
 /* The long way: every span is to be told by the functions below. */
 void sh_span_events_go_the_long_way_with_gil(bool wanted);
 /* The same of spans whose attributes the caller has asked for, and keeps alive. False: the ids are no ids. */

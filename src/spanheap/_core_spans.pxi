@@ -68,18 +68,8 @@ cdef class SpanProcessor:
     cdef readonly uint64_t errors
     cdef object __weakref__
 
-    def on_start(self, span, parent_context=None):
-        if sh_the_hook.enabled and not sh_span_started_with_gil(span):
-            self.started_the_long_way(span)
-
-    def _on_ending(self, span):
-        pass
-
-    def on_end(self, span):
-        if sh_the_hook.enabled and not sh_span_ended_with_gil(span):
-            self.ended_the_long_way(span)
-
-    # What these ask of a span may run any code, so they keep what they were given.
+    # on_start, _on_ending and on_end are C's own: the arguments of a method of Cython's cost as much as what it does here.
+    # What follows is for what they turn down. It may run any code of the span's, so it keeps what it was given.
 
     cdef void started_the_long_way(self, span) noexcept:
         if wake_up is not None:
@@ -112,6 +102,16 @@ cdef class SpanProcessor:
 
     def force_flush(self, timeout_millis=30000):
         return True
+
+
+cdef void go_the_long_way(PyObject *processor, PyObject *span, bint ended) noexcept:
+    if ended:
+        (<SpanProcessor>processor).ended_the_long_way(<object>span)
+    else:
+        (<SpanProcessor>processor).started_the_long_way(<object>span)
+
+
+sh_span_events_add_methods_with_gil(SpanProcessor, go_the_long_way)
 
 
 # ---------------------------------------------------------------- spans that no processor told of

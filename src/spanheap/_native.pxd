@@ -544,8 +544,8 @@ cdef extern from "span_events.h":
     enum: SH_SPAN_FIELDS, SH_SPAN_FIELDS_AT_START
     void sh_span_events_bind_with_gil(PyObject **names, object status_code)
     void sh_span_events_bind_error_code_with_gil(object code)
-    bint sh_span_started_with_gil(object span)
-    bint sh_span_ended_with_gil(object readable)
+    ctypedef void (*sh_long_way)(PyObject *processor, PyObject *span, bint ended)
+    int sh_span_events_add_methods_with_gil(object processor, sh_long_way long_way) except -1
     void sh_span_events_go_the_long_way_with_gil(bint wanted)
     bint sh_span_started_as_with_gil(object span, object context, object parent, object name, object start_time)
     bint sh_span_ended_as_with_gil(object readable, object context, object parent, object name, object start_time, object end_time,
