@@ -22,7 +22,7 @@ import pytest
 from spanheap.demo.growth import Growth
 from spanheap.demo.terminal import Terminal
 
-pytestmark = pytest.mark.no_sanitizer(reason="it measures shares, rates and times")
+pytestmark = pytest.mark.once(reason="a service in a process of its own, whose shares, rates and times are measured")
 
 MARK = "SPANHEAP_TEST_MARK"   # inherited by every descendant, and readable in /proc
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import statistics
 import threading
 
+import pytest
+
 import spanheap
 from spanheap import _core
 
@@ -26,6 +28,7 @@ def test_the_list_is_bounded_however_many_spans_are_kept(service: Service) -> No
     assert _core.watch_counts()["bytes"] < 700_000
 
 
+@pytest.mark.once(reason="statistics of the list")
 def test_estimates_are_unbiased_over_seeds() -> None:
     """The same spans under 40 keys: the mean of the estimates is the number of spans, of a rare name as of a common one."""
     service = Service()
