@@ -282,7 +282,8 @@ class Session:
         temporary directory. The file is complete or absent, mode 0600. Raises DumpError.
         """
         self._require_running()
-        load("dumps.writer", "dumps.description")   # only a service that dumps pays for the import
+        with _core.Muted():
+            load("dumps.writer", "dumps.description")   # only a service that dumps pays for the import
         from spanheap.dumps import writer
 
         with self._dump_lock:
