@@ -39,10 +39,10 @@ help: ## show the targets (default)
 demo: $(VENV)/.installed ## install into .venv, then profile a leaking service (under 3 minutes)
 	@$(VENV)/bin/spanheap demo
 
-# Each has a folder of its own, so they run side by side, the longest first. `lint` comes before: it is quick, and installs
-# what the others share.
+# Each has a folder of its own, so they run side by side, the longest first: three on two cores, since tests wait for processes
+# most of the time. `lint` comes before: it is quick, and installs what the others share.
 test: lint ## everything a change has to pass (some 20 minutes on two cores)
-	@$(MAKE) --jobs=2 --output-sync=target test-pythons test-sanitized test-python test-native check-models
+	@$(MAKE) --jobs=3 --output-sync=target test-pythons test-sanitized test-python test-native check-models
 
 lint: $(VENV)/.installed-$(EXTRAS) ## ruff and mypy
 	$(VENV)/bin/python -m ruff check
