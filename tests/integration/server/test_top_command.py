@@ -121,6 +121,7 @@ class Terminal:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             os.environ.update(TERM="xterm", PYTHONWARNINGS="error")
+            signal.signal(signal.SIGINT, signal.SIG_DFL)   # ignored where the tests run in the background of a shell
             os.execv(sys.executable, [sys.executable, "-c", code, "top", url, "--interval", "0.3"])
         self.resize(100, 30)
         self.seen = ""
@@ -145,7 +146,11 @@ class Terminal:
 
     def ended(self) -> int:
         """Its exit code; reads what it has still to say."""
+        end = time.monotonic() + 60
         while True:
+            assert time.monotonic() < end, self.seen
+            if not select.select([self.fd], [], [], 1)[0]:
+                continue
             try:
                 part = os.read(self.fd, 65536)
             except OSError:   # the other end is closed
