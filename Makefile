@@ -25,6 +25,8 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 # TESTS= is all of them.
 TESTS ?= tests/bug_classes tests/property tests/sdk $(wildcard tests/integration/test_*.py) \
          $(addprefix tests/integration/,arrays holders propagation retained store)
+# Nothing is timed there, and what Cython writes takes long to compile at -O3.
+QUICK_BUILD = --config-settings=cmake.build-type=MinSizeRel
 EACH_BUILD = -m "not long and not once"
 # ThreadSanitizer's shadow collides with the mappings of a kernel that randomises more than 28 bits of an address.
 FIXED_ADDRESSES = $(shell setarch --addr-no-randomize true 2>/dev/null && echo setarch --addr-no-randomize)
@@ -81,7 +83,8 @@ test-pythons: $(VENV)/bin/python ## pytest on every other CPython found; PYTHONS
 	for python in $(PYTHONS); do
 		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 		echo "==> CPython $$version: $$python"
-		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async PYTEST_ARGS='$(EACH_BUILD) $(TESTS) $(PYTEST_ARGS)' || failed+=" $$version"
+		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async BUILD_SETTINGS="$(QUICK_BUILD)" \
+			PYTEST_ARGS='$(EACH_BUILD) $(TESTS) $(PYTEST_ARGS)' || failed+=" $$version"
 	done
 	[[ -z $$failed ]] || { echo "failed on CPython$$failed" >&2; exit 1; }
 
