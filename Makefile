@@ -31,7 +31,7 @@ EACH_BUILD = -m "not long and not once"
 # ThreadSanitizer's shadow collides with the mappings of a kernel that randomises more than 28 bits of an address.
 FIXED_ADDRESSES = $(shell setarch --addr-no-randomize true 2>/dev/null && echo setarch --addr-no-randomize)
 
-.PHONY: help demo test lint test-python test-native test-sanitized test-pythons test-sdks check-models check-long docs bench bench-ring bench-leaks clean
+.PHONY: help demo test lint test-python test-native test-sanitized test-pythons test-sdks check-models check-long check-long-native check-long-python docs bench bench-ring bench-leaks clean
 
 help: ## show the targets (default)
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r target text; do
@@ -94,10 +94,15 @@ test-sdks: $(VENV)/.installed-$(EXTRAS) ## the oldest, a middle and the latest O
 check-models: $(VENV)/bin/python ## the ring's protocol in Spin and relacy, and whether they notice it broken
 	$(VENV)/bin/python -m native.models
 
-check-long: $(VENV)/.installed-$(EXTRAS) ## the long checks (an hour); PYTEST_ARGS='--stress-seconds=60' for a slice
+check-long: check-long-python check-long-native ## the long checks (an hour); PYTEST_ARGS='--stress-seconds=60' for a slice
+
+check-long-native: $(VENV)/.installed-$(EXTRAS)
 	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 	$(FIXED_ADDRESSES) cmake --workflow --preset tsan
 	$(VENV)/bin/python -m native.models --long
+
+check-long-python: $(VENV)/.installed-$(EXTRAS)
+	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
 	$(VENV)/bin/python -m pytest -m long $(PYTEST_ARGS)
 	for python in $(PYTHONS); do
 		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
