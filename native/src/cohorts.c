@@ -36,8 +36,17 @@ void sh_cohorts_fini(sh_cohorts *c) {
     memset(c, 0, sizeof *c);
 }
 
-void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, uint8_t origin) {
-    if (filename < c->origin_capacity) c->origins[filename] = (uint8_t)(origin + 1);
+void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, uint8_t origin, uint8_t module_origin) {
+    if (filename < c->origin_capacity) c->origins[filename] = (uint8_t)((module_origin + 1) << 4 | (origin + 1));
+}
+
+/* 1 + origin of what runs at this place; 0: not known yet. */
+static uint8_t origin_of(const sh_cohorts *c, const sh_profile *p, const sh_location *l) {
+    uint8_t file = l->filename < c->origin_capacity ? c->origins[l->filename] : 0x11;
+    uint8_t of_function = file & 15, of_module = file >> 4;
+    if (SH_LIKELY(of_function == of_module)) return of_function;
+    sh_string function = sh_string_table_get(&p->strings, l->function);
+    return function.length == 8 && memcmp(function.data, "<module>", 8) == 0 ? of_module : of_function;
 }
 
 uint32_t sh_cohorts_unknown_file(sh_cohorts *c, const sh_profile *p) {
@@ -107,7 +116,7 @@ static bool site_of(sh_cohorts *c, const sh_profile *p, uint32_t stack, sh_cohor
     *site = (sh_cohort_site){ hash, SH_STRING_EMPTY, SH_STRING_EMPTY };
     for (uint32_t i = 0; i < s->depth; i++) {
         const sh_location *l = &p->locations.locations[p->stacks.frames[s->first_frame + i].location];
-        uint8_t origin = l->filename < c->origin_capacity ? c->origins[l->filename] : 1;
+        uint8_t origin = origin_of(c, p, l);
         if (!origin) {
             if (l->filename != SH_STRING_EMPTY) return false;
             origin = NO_ORIGIN - 1;

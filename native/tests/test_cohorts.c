@@ -35,8 +35,10 @@ static bool release(uint32_t address) { return sh_profile_release_in_hook(&profi
 static void update_at(uint32_t clock_s) {
     profile.clock_s = clock_s;
     sh_profile_fold(&profile, UINT32_MAX);
-    for (uint32_t file; (file = sh_cohorts_unknown_file(&cohorts, &profile)) != SH_STRING_EMPTY;)
-        sh_cohorts_set_origin(&cohorts, file, sh_string_table_get(&profile.strings, file).data[0] == 'l');   /* library-0 */
+    for (uint32_t file; (file = sh_cohorts_unknown_file(&cohorts, &profile)) != SH_STRING_EMPTY;) {
+        char first = sh_string_table_get(&profile.strings, file).data[0];   /* library-0, script-0, file-0 */
+        sh_cohorts_set_origin(&cohorts, file, first == 'l', first == 's' ? 2 : first == 'l');
+    }
     sh_cohorts_update(&cohorts, &profile);
     CHECK(sh_cohorts_valid(&cohorts) && cohorts.waiting == 0);
 }
@@ -82,6 +84,25 @@ static void test_each_survivor_counts_in_its_group_and_epoch(void) {
         for (uint32_t e = 1; e + 1 < cohorts.count; e++)   /* epoch e began at second e */
             CHECK(g->alive[cohorts.slot[e]] == e + 1 && g->bytes[cohorts.slot[e]] == 1000.0f * (float)(e + 1));
     }
+    stop();
+}
+
+/* A function of a script that launches others is the application's, its module level says less than a library. */
+static void test_module_level_of_a_launcher(void) {
+    start(1.0, 4096);
+    update_at(1);
+    for (uint32_t n = 1; n <= 2; n++) {
+        uint32_t stack = resolved_stack(n, 1);
+        const sh_location outer = {
+            .function = n == 1 ? sh_string_table_intern(&profile.strings, "<module>", 8) : intern_name("task", 0),
+            .filename = intern_name("script", 0), .line = n,
+        };
+        sh_stack *s = &profile.stacks.stacks[stack];
+        profile.stacks.frames[s->first_frame + 1].location = sh_location_table_intern(&profile.locations, outer);
+        record_at(n, stack, SH_SPAN_NONE);
+    }
+    update_at(2);
+    CHECK(find_group("call-1", "<no span>") && find_group("task-0", "<no span>") && !find_group("<module>", "<no span>"));
     stop();
 }
 
@@ -190,6 +211,7 @@ static void test_selection_by_group_site_and_root(void) {
 
 int main(void) {
     test_each_survivor_counts_in_its_group_and_epoch();
+    test_module_level_of_a_launcher();
     test_deaths_after_the_epoch_are_losses_that_fade_by_its_age();
     test_thinning_is_no_death();
     test_epochs_grow_with_their_age_and_nothing_is_lost_in_them();

@@ -34,9 +34,9 @@ def unknown_file():
     return (filename, text(filename)) if filename else None
 
 
-def set_file_origin(uint32_t filename, unsigned char origin):
+def set_file_origin(uint32_t filename, unsigned char origin, unsigned char module_origin):
     if the_cohorts.groups != NULL:
-        sh_cohorts_set_origin(&the_cohorts, filename, origin)
+        sh_cohorts_set_origin(&the_cohorts, filename, origin, module_origin)
 
 
 cdef object group_from(const sh_cohort_group *g, uint32_t epochs):

@@ -246,7 +246,7 @@ cdef extern from "spanheap/cohorts.h" nogil:
     void sh_cohorts_fini(sh_cohorts *c)
     void sh_cohorts_update(sh_cohorts *c, sh_profile *p)
     uint32_t sh_cohorts_unknown_file(sh_cohorts *c, const sh_profile *p)
-    void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, unsigned char origin)
+    void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, unsigned char origin, unsigned char module_origin)
     uint32_t sh_cohorts_select(const sh_cohorts *c, sh_cohort_pooling pooling, uint32_t min_epochs, uint32_t min_samples,
                                sh_cohort_group *out, uint32_t n)
     bint sh_cohorts_match(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key key)

@@ -42,7 +42,7 @@ typedef struct {
     sh_cohort_group *groups;           /* [SH_COHORT_GROUPS]: "<other>" */
     uint16_t *index;                   /* open addressing: group + 1, 0 = empty */
     sh_cohort_site *sites;             /* by stack id */
-    uint8_t *origins;                  /* by string id of a file name: 0 = not asked, else 1 + origin */
+    uint8_t *origins;                  /* by string id of a file name: 0 = not asked, else 1 + origin, << 4 of its module level */
     uint32_t site_capacity, origin_capacity, group_count;
     uint32_t count;                    /* epochs in use */
     uint8_t slot[SH_COHORT_EPOCHS];    /* epoch -> place in a group's arrays */
@@ -63,7 +63,8 @@ void sh_cohorts_update(sh_cohorts *c, sh_profile *p);
 /* A file name (string id) whose origin is wanted; SH_STRING_EMPTY: none at the moment. Origin 0 is the application's own, the
  * higher the less telling; of equals the innermost frame counts. */
 uint32_t sh_cohorts_unknown_file(sh_cohorts *c, const sh_profile *p);
-void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, uint8_t origin);
+/* module_origin: of its module level, which is none of its functions' where a script only launches others. Both below 15. */
+void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, uint8_t origin, uint8_t module_origin);
 
 /* What groups are added up by. */
 typedef enum { SH_COHORT_EACH, SH_COHORT_BY_SITE, SH_COHORT_BY_ROOT } sh_cohort_pooling;

@@ -13,12 +13,12 @@ longer.
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from spanheap.detection import trend as trends
-from spanheap.detection.blocks import BlockKey, Blocks, Seen
+from spanheap.detection.blocks import Blocks, Seen
+from spanheap.detection.case import ASK_AFTER_S, Case, Key, explained, precedence, speaks_for
 from spanheap.detection.evidence import Bound, Evidence
 from spanheap.detection.filling import Filling
 from spanheap.detection.policy import LeakPolicy
@@ -28,7 +28,6 @@ from spanheap.detection.verdict import Kind, LeakVerdict
 from spanheap.snapshot.usage import Site
 
 MAX_CASES = 64
-ASK_AFTER_S = 60.0          # of steady growth; a walk over the heap is not for every blip
 ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
 URGENT_WINDOW_S = 10.0
 FILLING_SHARE = 0.3        # of the window: how long the entries of a container are counted before they say anything
@@ -37,9 +36,6 @@ STILL_EVEN = 0.7
 STILL_GROWS = 0.5          # entries per traffic lately, in units of all the time's: of a suspicion that is said
 # Of few entries it takes longer to see whether they become fewer: a pool opens connections, tenants come once.
 FEW_TAKEN = ((50, 4.0), (200, 2.0))   # (fewer than so many more, times as long)
-FORGET_SHARE = 0.25         # of the window: how long a verdict outlives its trend
-FORGET_S = 30.0
-POOL_EXPLAINED = 0.5        # a pool is not reported where one of its groups has so much of its growth
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
 LEAK_AFTER = {
@@ -63,9 +59,6 @@ CERTAINTY = {
 }
 
 
-Key = GroupKey | BlockKey
-
-
 class Question(NamedTuple):
     """Who holds the survivors of this group that were born in this time? Of a BlockKey: its largest block?"""
 
@@ -84,22 +77,6 @@ class Description(NamedTuple):
     trace_ids: list[str]
 
 
-@dataclasses.dataclass
-class Case:
-    """A candidate that is followed."""
-
-    key: Key
-    trend: Trend
-    seen_at: float
-    evidence: Evidence | None = None
-    asked_window_s: float = 0.0
-    verdict: LeakVerdict | None = None
-    said_at: float = math.inf
-
-    def expires_at(self) -> float:
-        return self.seen_at + max(FORGET_S, FORGET_SHARE * self.trend.window_s)
-
-
 class Detector:
     """Fed with one Aggregate after the other, of rising times."""
 
@@ -110,7 +87,7 @@ class Detector:
         self._cases: dict[Key, Case] = {}
         self._blocks = Blocks()
         self._fillings: dict[str, Filling] = {}   # by container
-        self._told: dict[str, LeakVerdict] = {}   # by container: who and where, when it was first said to leak
+        self._told: dict[str, Case] = {}   # by container: who speaks for what it leaks
         self.crowded_out = 0   # cases given up for want of room
 
     # ------------------------------------------------------------ observation
@@ -133,7 +110,7 @@ class Detector:
             least = min(self._cases.values(), key=lambda case: (case.verdict is not None, case.trend.bytes_per_s))
             del self._cases[least.key]
             self.crowded_out += 1
-        for case in self._cases.values():
+        for case in sorted(self._cases.values(), key=precedence):
             self._judge(case, aggregate, memory_left)
         verdicts = [case.verdict for case in self._distinct() if case.verdict is not None]
         return sorted(verdicts, key=lambda v: (v.kind != "leak", -v.growth_bytes_per_s))
@@ -145,7 +122,7 @@ class Detector:
         for the pools that it is in.
         """
         for case in sorted(self._cases.values(), key=lambda case: (not case.trend.in_span, -case.trend.grown_bytes)):
-            if any(_speaks_for(other, case) for other in self._cases.values()):
+            if any(speaks_for(other, case) for other in self._cases.values()):
                 continue
             trend, urgent = case.trend, self._is_urgent(case.trend, memory_left)
             if trend.window_s < (URGENT_WINDOW_S if urgent else min(ASK_AFTER_S, self.policy.patience)):
@@ -158,7 +135,7 @@ class Detector:
     def answer(self, key: Key, evidence: Evidence) -> None:
         """What was found out. Not to know counts as an answer: the question is put again when more is at stake."""
         asked = self._cases.get(key)
-        pools = [case for case in self._cases.values() if asked is not None and _speaks_for(asked, case)]
+        pools = [case for case in self._cases.values() if asked is not None and speaks_for(asked, case)]
         for case in ([asked, *(pool for pool in pools if pool.evidence is None)] if asked is not None else ()):
             case.asked_window_s = case.trend.window_s
             if evidence.bound is not Bound.UNKNOWN or case.evidence is None:
@@ -236,11 +213,11 @@ class Detector:
         found = dict(self._growing(aggregate.groups, aggregate, windows))
         yield from found.items()
         pools = dict(self._growing(aggregate.by_site, aggregate, windows))
-        pools = {key: trend for key, trend in pools.items() if not _explained(key, trend, found)}
+        pools = {key: trend for key, trend in pools.items() if not explained(key, trend, found)}
         yield from pools.items()
         found |= pools
         for key, trend in self._growing(aggregate.by_root, aggregate, windows):
-            if not _explained(key, trend, found):
+            if not explained(key, trend, found):
                 yield key, trend
 
     def _growing(
@@ -271,28 +248,37 @@ class Detector:
             "share_of_growth": _share(trend, aggregate),
             "time_to_limit_s": memory_left / rate if memory_left is not None and rate > 0 else None,
         }
-        if said is not None and said.kind == kind:   # the same verdict: who and where stay, the figures go on
+        told = self._told.get(evidence.container) if kind == "leak" and not evidence.through else None
+        outgrown = told is not None and self._cases.get(told.key) is told and case.outgrows(told)
+        if said is not None and said.kind == kind and not outgrown:   # it is the same: who and where stay, the figures go on
             case.verdict = dataclasses.replace(said, **figures)
             return
-        what = self._describe(case.key, trend.since, trend.since + trend.window_s)
-        if kind == "leak" and evidence.container and not evidence.through:
-            what = self._as_told(evidence.container, what)
         case.said_at = min(case.said_at, case.seen_at)
+        if told is not None and told.verdict is not None and not outgrown:
+            # What is in a container that was said to leak is that leak, also when another group comes to speak for it.
+            as_told = told.verdict
+            what = Description(as_told.site, as_told.span_name, as_told.root_name, as_told.trace_ids)
+        else:
+            what = self._describe(case.key, trend.since, trend.since + trend.window_s)
         case.verdict = LeakVerdict(
             kind=kind, site=what.site, span_name=what.span_name, root_name=what.root_name, trace_ids=what.trace_ids,
             holder=evidence.holder, since=trend.since,
             reason=bound.value if bound is Bound.EXCEEDED else evidence.detail or bound.value,
             container=evidence.container, **figures,
         )
-        if kind == "leak" and evidence.container and not evidence.through and evidence.container not in self._told:
-            if len(self._told) >= MAX_CASES:
-                del self._told[next(iter(self._told))]
-            self._told[evidence.container] = case.verdict
+        if kind == "leak" and not evidence.through and (told is None or outgrown):
+            self._tell(case, evidence.container)
 
-    def _as_told(self, container: str, what: Description) -> Description:
-        """What is in a container that was said to leak is that leak, also when another group comes to speak for it."""
-        told = self._told.get(container)
-        return Description(told.site, told.span_name, told.root_name, told.trace_ids) if told is not None else what
+    def _tell(self, case: Case, container: str) -> None:
+        """From now on it speaks for what this container leaks."""
+        before = self._told.pop(container, None)
+        if not container:
+            return
+        if before is not None:
+            case.said_at, before.said_at = before.said_at, max(case.said_at, before.said_at)
+        while len(self._told) >= MAX_CASES:
+            del self._told[next(iter(self._told))]
+        self._told[container] = case
 
     def _kind(self, case: Case, memory_left: float | None) -> Kind | None:
         trend, policy = case.trend, self.policy
@@ -325,7 +311,7 @@ class Detector:
     def _distinct(self) -> Iterator[Case]:
         """Cases that tell of one thing, what one container holds, are one."""
         said: set[tuple[str, str]] = set()
-        for case in sorted(self._cases.values(), key=_precedence):
+        for case in sorted(self._cases.values(), key=precedence):
             container = case.evidence.container if case.evidence is not None else ""
             if case.verdict is None:
                 continue
@@ -333,38 +319,6 @@ class Detector:
                 continue
             said.add((case.verdict.kind, container))
             yield case
-
-
-def _precedence(case: Case) -> tuple[bool, float, bool, bool, float]:
-    """Who speaks for cases that are one: not the spans that the others hold, then who spoke first, who is in a span, is one
-    group, grew most."""
-    through = case.evidence is not None and case.evidence.through != ""
-    is_pool = not (case.key.function and case.key.root_name)
-    return (through, case.said_at, not case.trend.in_span, is_pool, -case.trend.grown_bytes)
-
-
-def _speaks_for(case: Case, pool: Case) -> bool:
-    """Whether a group has most of the growth of this pool."""
-    is_most = case.trend.grown_bytes >= POOL_EXPLAINED * pool.trend.grown_bytes and case.trend.window_s >= ASK_AFTER_S
-    return is_most and _is_in(case.key, pool.key)
-
-
-def _is_in(key: Key, pool: Key) -> bool:
-    """Whether a group is one of those that were added up in this pool."""
-    if isinstance(pool, BlockKey) or isinstance(key, BlockKey) or key == pool:
-        return False
-    by_root, by_site = not pool.function and not pool.filename, not pool.root_name
-    return (by_root and key.root_name == pool.root_name) or (by_site and key[:2] == pool[:2])
-
-
-def _explained(pool: GroupKey, trend: Trend, found: dict[GroupKey, Trend]) -> bool:
-    """A group or pool that has been found says it more exactly."""
-    return any(
-        other.grown_bytes >= POOL_EXPLAINED * trend.grown_bytes
-        and (key.root_name in (pool.root_name, 0) or not pool.root_name)
-        and (key[:2] in (pool[:2], (0, 0)) or not pool.function)
-        for key, other in found.items()
-    )
 
 
 def _traffic(aggregate: Aggregate) -> float:

@@ -18,7 +18,8 @@ from typing import Any
 from spanheap import _core, memory_limit, process
 from spanheap.detection import holding
 from spanheap.detection.blocks import BlockKey
-from spanheap.detection.detector import Description, Detector, Key
+from spanheap.detection.case import Key
+from spanheap.detection.detector import Description, Detector
 from spanheap.detection.evidence import Bound, Evidence
 from spanheap.detection.kept_spans import Kept, KeptKey, KeptSpans, Name
 from spanheap.detection.native import NativeGrowth, NativeTrend
@@ -27,7 +28,7 @@ from spanheap.detection.percent import PercentRule
 from spanheap.detection.policy import LeakPolicy
 from spanheap.detection.series import Aggregate, Group, GroupKey
 from spanheap.detection.verdict import LeakVerdict
-from spanheap.snapshot.application import file_origin
+from spanheap.snapshot.application import file_origin, module_origin
 from spanheap.snapshot.row import Frame
 from spanheap.snapshot.usage import Site
 
@@ -141,7 +142,7 @@ class LeakWatch:
             unknown = _core.unknown_file()
             if unknown is None:
                 break
-            _core.set_file_origin(unknown[0], file_origin(unknown[1]))
+            _core.set_file_origin(unknown[0], file_origin(unknown[1]), module_origin(unknown[1]))
         memory = process.memory()
         rss = memory.resident if memory else 0
         collections = gc.get_stats()[2]["collections"]

@@ -53,9 +53,12 @@ def application_frame(stack: Sequence[Frame]) -> Frame | None:
 
 
 def _frame_origin(frame: Frame) -> Origin:
-    if frame.function == "<module>" and LAUNCHER.search(frame.filename):
-        return Origin.INTERPRETER
-    return file_origin(frame.filename)
+    return module_origin(frame.filename) if frame.function == "<module>" else file_origin(frame.filename)
+
+
+def module_origin(filename: str) -> Origin:
+    """Whose the module-level code of this file is; file_origin is of its functions."""
+    return Origin.INTERPRETER if LAUNCHER.search(filename) else file_origin(filename)
 
 
 @functools.lru_cache(maxsize=4096)   # a large service has some thousand modules

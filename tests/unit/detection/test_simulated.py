@@ -94,6 +94,21 @@ def test_a_leak_that_ends_is_withdrawn() -> None:
     assert 420 < said[1][0] < 900
 
 
+def test_of_one_container_the_group_that_grows_most_is_told() -> None:
+    """A tributary that was there first is told first; when another has left it behind, that one is the leak."""
+    first, most = LEAKS["30 MB an hour"].kinds[0], LEAKS["300 KB a second"].kinds[0]
+    late = type(most)(SITE + 1, ROOT, lambda t: 3e5 if t > 1200 else 0.0, most.lifetime)
+    detector = Detector(LeakPolicy(), lambda key, *_: Description(None, None, str(key[0]), []))
+    told: list[str | None] = []
+    for now, aggregate in Class([first, late], 2400, 6).service(1).looks(2400, 6):
+        found = detector.observe(aggregate, now)
+        for question in list(detector.questions()):
+            detector.answer(question.key, Evidence(Bound.NONE, "the holder", container="one for all"))
+        assert len([v for v in found if v.kind == "leak"]) <= 1
+        told += [v.root_name for v in found if v.kind == "leak" and v.root_name not in told]
+    assert told == [str(SITE), str(SITE + 1)]
+
+
 def test_what_is_found_is_sized() -> None:
     """Growth and live bytes of a verdict are those of the leak, within their sampling error."""
     what = LEAKS["300 KB a second"]
