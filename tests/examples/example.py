@@ -76,7 +76,10 @@ ALL = (FASTAPI, FLASK, CELERY)
 class Running:
     """The server of an example, until the end of the `with` block."""
 
-    def __init__(self, example: Example, folder: Path, *more: str, leak: bool = True, **variables: str) -> None:
+    def __init__(
+        self, example: Example, folder: Path, *more: str, leak: bool = True, doctor: Path | None = None, **variables: str,
+    ) -> None:
+        """more: options of the server. doctor: it runs under `spanheap doctor`, which writes its findings there."""
         assert INSTRUMENT is not None
         folder.mkdir()
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -86,6 +89,8 @@ class Running:
         name, *arguments = (part.format(port=self._port) for part in example.server)
         # Options go before what they are for: uvicorn and gunicorn take the application last.
         command = [name, *arguments[:-1], *more, arguments[-1]]
+        if doctor is not None:
+            command = [sys.executable, "-m", "spanheap", "doctor", f"--json={doctor}", "-m", *command]
         path = f"{Path(INSTRUMENT).parent}{os.pathsep}{os.environ['PATH']}"
         folders = {"XDG_STATE_HOME": str(folder / "state"), "PATH": path}
         self._process = Background(

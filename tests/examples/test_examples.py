@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import time
@@ -108,3 +109,25 @@ def test_a_minute_at_the_defaults(tmp_path: Path, example: Example, example_seco
         assert failed == 0, healthy.log()
         assert not healthy.verdicts(), healthy.log()
         assert healthy.stop() in ENDS[example]
+
+
+def examine(example: Example, folder: Path) -> None:
+    """Some load under the doctor, as it is without the leak."""
+    found = folder.with_suffix(".json")
+    # In the process that the doctor runs in: Celery's pool would be another.
+    more = ["--pool=solo"] if example is CELERY else []
+    with Running(example, folder, *more, leak=False, doctor=found, OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT="4096") as service:
+        service.wait_until_it_serves()
+        _, failed = service.load(2)
+        assert failed == 0, service.log()
+        assert service.stop() == 0, service.log()
+        report = json.loads(found.read_text())
+        assert report["findings"] == [] and not report["cannot_tell"] and report["providers"] > 0, service.log()
+
+
+@pytest.mark.long
+def test_the_doctor_finds_nothing_wrong_with_the_examples(tmp_path: Path) -> None:
+    """In the environment that their README gives; all three at the same time."""
+    with ThreadPoolExecutor(len(ALL)) as pool:
+        for result in [pool.submit(examine, example, tmp_path / example.module) for example in ALL]:
+            result.result()
