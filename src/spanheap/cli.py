@@ -19,16 +19,14 @@ from spanheap.server import command as server
 from spanheap.version import __version__
 
 INTERRUPTED = 130   # 128 + SIGINT, as shells report it
+SPLITS = {"audit": audit.split, "doctor": audit.split, "run": run.split}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     own, others = list(sys.argv[1:] if arguments is None else arguments), tuple[str, ...]()
-    if own[:1] in (["audit"], ["doctor"]):   # what follows the name of a program is for the program to read
-        first, others = audit.split(own[1:])
+    if own and (split := SPLITS.get(own[0])) is not None:   # what follows the name of a program is for the program to read
+        first, others = split(own[1:])
         own = [own[0], *first]
-    elif own[:1] == ["run"]:
-        first, others = run.split(own[1:])
-        own = ["run", *first]
     options = build_parser().parse_args(own)
     options.arguments = others
     try:

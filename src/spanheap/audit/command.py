@@ -6,12 +6,12 @@ Exit status: 0 nothing found; 1 caches found; 2 wrong usage, or no program that 
 from __future__ import annotations
 
 import argparse
-import pathlib
 import sys
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 
 from spanheap.audit import report
-from spanheap.audit.program import Target, TargetError, load, run
+from spanheap.program import arguments
+from spanheap.program.execution import run
 
 NOTHING, FOUND, USAGE, TOO_SHORT = 0, 1, 2, 3
 
@@ -28,32 +28,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         epilog="exit status: 0 nothing found, 1 caches found, 2 wrong usage, 3 too short a run to tell. The program's own "
                "status is reported.",
     )
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="also write the findings to FILE")
+    arguments.add_json(parser)
     parser.add_argument("--interval", type=_seconds, default=10.0, metavar="S",
                         help="seconds between looks, fewer in the beginning (default: 10)")
     parser.add_argument("--min-growth", type=_entries, default=64, metavar="N",
                         help="entries a container has to gain after the warm-up (default: 64)")
-    parser.add_argument("-m", dest="module", metavar="MODULE", help="the module to run, then its arguments")
-    parser.add_argument("script", nargs="?", metavar="SCRIPT", help="the script to run, then its arguments")
-    parser.set_defaults(run=run_audit, parser=parser, arguments=())
+    arguments.add_program(parser)
+    parser.set_defaults(run=run_audit, parser=parser)
 
 
-def split(arguments: Sequence[str], with_value: Container[str] = _WITH_VALUE) -> tuple[list[str], tuple[str, ...]]:
-    """Ours, up to the program's name, and the program's: what stands there is not for us to read."""
-    i = 0
-    while i < len(arguments):
-        argument = arguments[i]
-        if argument == "--":
-            return [*arguments[:i], *_name(arguments[i + 1:])], tuple(arguments[i + 1 + len(_name(arguments[i + 1:])):])
-        if argument.startswith("-m") or not argument.startswith("-"):
-            name = _name(arguments[i:])
-            return [*arguments[:i], *name], tuple(arguments[i + len(name):])
-        i += 2 if argument in with_value else 1
-    return list(arguments), ()
-
-
-def _name(arguments: Sequence[str]) -> Sequence[str]:
-    return arguments[:2] if arguments[:1] == ["-m"] else arguments[:1]
+def split(own: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
+    """Ours, up to the program's name, and the program's."""
+    return arguments.split(own, _WITH_VALUE)
 
 
 def _seconds(text: str) -> float:
@@ -73,34 +59,21 @@ def _entries(text: str) -> int:
 
 
 def run_audit(options: argparse.Namespace) -> int:
-    if (options.module is None) == (options.script is None):
-        options.parser.error("give a script, or a module with -m (a test suite: spanheap audit -m pytest)")
-    target = Target(options.module or options.script, options.module is not None, tuple(options.arguments))
-    path = options.json.absolute() if options.json is not None else None   # the program may go to another folder
-    if path is not None and not path.parent.is_dir():
-        options.parser.error(f"--json {options.json}: there is no folder {path.parent}")
+    target = arguments.target(options, "a test suite: spanheap audit -m pytest")
+    path = arguments.json_path(options)
     import spanheap
 
-    try:
-        code, module = load(target)
-    except TargetError as error:
-        print(f"spanheap audit: error: {error}", file=sys.stderr)
-        return USAGE
-    except SyntaxError as error:
-        sys.excepthook(SyntaxError, error.with_traceback(None), None)
+    program = arguments.loaded(target, "audit")
+    if isinstance(program, int):
         return USAGE
     session = spanheap.start(detect=None, dumps=None, tick=0.25)
     audit = session.audit(interval=options.interval, budget_ms=_BUDGET_MS, min_growth=options.min_growth)
     with audit:
-        outcome = run(code, module)
+        outcome = run(*program)
     findings = audit.findings()
     print("\n" + report.text(audit, findings, outcome), file=sys.stderr)
-    if path is not None:
-        try:
-            path.write_text(report.as_json(audit, findings, target, outcome) + "\n", encoding="utf-8")
-        except OSError as error:
-            print(f"spanheap audit: error: cannot write {path}: {error.strerror}", file=sys.stderr)
-            return USAGE
+    if path is not None and not arguments.write(path, report.as_json(audit, findings, target, outcome), "audit"):
+        return USAGE
     if findings:
         return FOUND
     return NOTHING if audit.is_conclusive() else TOO_SHORT

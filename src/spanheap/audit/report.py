@@ -9,7 +9,7 @@ from typing import Any
 from spanheap.audit.audit import Audit
 from spanheap.audit.finding import Finding
 from spanheap.audit.growth import MIN_READINGS
-from spanheap.audit.program import Outcome, Target
+from spanheap.program.execution import Outcome, Target
 
 _KINDS = {"keeps_spans": "KEEPS SPANS", "grows": "GROWS"}
 

@@ -6,9 +6,9 @@ import json
 import textwrap
 from typing import Any
 
-from spanheap.audit.program import Outcome, Target
 from spanheap.doctor.examination import Examination
 from spanheap.doctor.finding import size
+from spanheap.program.execution import Outcome, Target
 
 _INDENT = " " * 7
 

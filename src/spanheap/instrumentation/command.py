@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from spanheap.audit.command import split as split_at
-from spanheap.audit.program import Outcome, Target, TargetError, load, run
 from spanheap.errors import SpanheapError
 from spanheap.instrumentation import environment
 from spanheap.instrumentation.variable import VARIABLES, Variable
+from spanheap.program import arguments as program_arguments
+from spanheap.program.execution import Outcome, run
 
 if TYPE_CHECKING:
     from spanheap.session import Session
@@ -44,14 +44,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         options.add_argument(
             variable.flag, dest=variable.name, type=_type(variable), metavar="VALUE", default=argparse.SUPPRESS,
             help=f"{variable.accepts} (default: {variable.default_text})")
-    parser.add_argument("-m", dest="module", metavar="MODULE", help="the module to run, then its arguments")
-    parser.add_argument("script", nargs="?", metavar="SCRIPT", help="the script to run, then its arguments")
-    parser.set_defaults(run=run_run, parser=parser, arguments=())
+    program_arguments.add_program(parser)
+    parser.set_defaults(run=run_run, parser=parser)
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], tuple[str, ...]]:
     """Ours, up to the program's name, and the program's."""
-    return split_at(arguments, (_DUMP, *(variable.flag for variable in VARIABLES)))
+    return program_arguments.split(arguments, (_DUMP, *(variable.flag for variable in VARIABLES)))
 
 
 def _type(variable: Variable) -> Callable[[str], object]:
@@ -76,30 +75,23 @@ def _options(arguments: argparse.Namespace) -> dict[str, object]:
 
 
 def run_run(arguments: argparse.Namespace) -> int:
-    if (arguments.module is None) == (arguments.script is None):
-        arguments.parser.error("give a script, or a module with -m (spanheap run -m uvicorn app:app)")
+    target = program_arguments.target(arguments, "spanheap run -m uvicorn app:app")
     options = _options(arguments)
-    target = Target(arguments.module or arguments.script, arguments.module is not None, tuple(arguments.arguments))
     dump = arguments.final_dump
     if dump not in ("", "none"):
         dump = os.path.abspath(dump)   # the program may go to another folder
     import spanheap
 
-    try:
-        code, module = load(target)
-    except TargetError as error:
-        print(f"spanheap run: error: {error}", file=sys.stderr)
-        return USAGE
-    except SyntaxError as error:
-        sys.excepthook(SyntaxError, error.with_traceback(None), None)
-        return 1   # as python does
+    program = program_arguments.loaded(target, "run")
+    if isinstance(program, int):
+        return program
     try:
         session = spanheap.current() or spanheap.start(**options)   # type: ignore[arg-type]
     except SpanheapError as error:
         print(f"spanheap run: error: {error}; the program runs without", file=sys.stderr)
-        return _as_python(run(code, module, show_interrupt=True))
+        return _as_python(run(*program, show_interrupt=True))
     began = time.monotonic()
-    outcome = run(code, module, show_interrupt=True)
+    outcome = run(*program, show_interrupt=True)
     try:
         print(_summary(session, dump, time.monotonic() - began), file=sys.stderr)
         session._shutdown(outcome.error)

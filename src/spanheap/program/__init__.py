@@ -1,0 +1,1 @@
+"""Programs that `spanheap run`, `audit` and `doctor` run in this process."""
