@@ -10,6 +10,8 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 import spanheap
 
@@ -30,6 +32,20 @@ def blocks() -> Iterator[Blocks]:
     """Every allocation is sampled."""
     with traced_blocks() as blocks:
         yield blocks
+
+
+@pytest.fixture
+def reader() -> InMemoryMetricReader:
+    """A reader that collects when asked: of `meters`."""
+    return InMemoryMetricReader()
+
+
+@pytest.fixture
+def meters(reader: InMemoryMetricReader) -> Iterator[MeterProvider]:
+    """A provider of its own for each test."""
+    provider = MeterProvider([reader])
+    yield provider
+    provider.shutdown()
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

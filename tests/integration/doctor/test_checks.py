@@ -56,20 +56,6 @@ def traces() -> Iterator[TracerProvider]:
     provider.shutdown()
 
 
-@pytest.fixture
-def reader() -> InMemoryMetricReader:
-    """The reader of `meters`."""
-    return InMemoryMetricReader()
-
-
-@pytest.fixture
-def meters(reader: InMemoryMetricReader) -> Iterator[MeterProvider]:
-    """A provider with a reader."""
-    provider = MeterProvider([reader])
-    yield provider
-    provider.shutdown()
-
-
 def checks(examination: Examination) -> list[str]:
     """The names of the checks that found something."""
     return [finding.check for finding in examination.findings]

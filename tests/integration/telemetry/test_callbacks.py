@@ -6,7 +6,6 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,20 +16,6 @@ import spanheap
 from spanheap.telemetry import profiler_gauges
 
 pytestmark = pytest.mark.once(reason="tests/integration/test_metrics.py runs everywhere")
-
-
-@pytest.fixture
-def reader() -> InMemoryMetricReader:
-    """A reader that collects when asked."""
-    return InMemoryMetricReader()
-
-
-@pytest.fixture
-def meters(reader: InMemoryMetricReader) -> Iterator[MeterProvider]:
-    """A provider of its own for each test."""
-    provider = MeterProvider([reader])
-    yield provider
-    provider.shutdown()
 
 
 def points(reader: InMemoryMetricReader) -> dict[str, Any]:

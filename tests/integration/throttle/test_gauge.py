@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +18,6 @@ from ._service import Exporter, Service
 
 PAGE = Path(__file__).parents[3] / "docs" / "throttling.md"
 REASON = "spanheap.throttle.reason"
-
-
-@pytest.fixture
-def reader() -> InMemoryMetricReader:
-    """A reader that collects when asked."""
-    return InMemoryMetricReader()
-
-
-@pytest.fixture
-def meters(reader: InMemoryMetricReader) -> Iterator[MeterProvider]:
-    """A provider of its own for each test."""
-    provider = MeterProvider([reader])
-    yield provider
-    provider.shutdown()
 
 
 def metrics(reader: InMemoryMetricReader) -> list[Any]:
