@@ -27,26 +27,41 @@ static uint32_t resolve_frame(sh_profile *p, const sh_frame *frame) {
     return sh_location_table_intern(&p->locations, location);
 }
 
-/* Returns the number of frames done. */
-static uint32_t resolve_stack(sh_profile *p, uint32_t id) {
+/* The frames looked up last, by a hash of theirs: stacks share most of their frames, and PyCode_Addr2Line reads a table from its
+ * beginning. Of one call only: between calls code objects may go. */
+enum { RECENT_BITS = 9, LOOKUPS_A_HIT = 8 };
+typedef struct { sh_frame frame[1 << RECENT_BITS]; } recent_frames;
+
+static sh_frame *recent_place(recent_frames *recent, const sh_frame *frame) {
+    return &recent->frame[sh_hash_u64((uintptr_t)frame->code + (uint32_t)frame->offset) >> (64 - RECENT_BITS)];
+}
+
+/* Returns what it has cost, in frames looked up. */
+static uint32_t resolve_stack(sh_profile *p, uint32_t id, recent_frames *recent) {
     if (!p->stacks.stacks[id].used || p->stacks.stacks[id].resolved) return 0;
-    for (uint32_t i = 0; i < p->stacks.stacks[id].depth; i++) {
-        /* Looked up anew each time: encoding a name may allocate, and an allocation may be sampled and add a stack. */
-        sh_frame frame = p->stacks.frames[p->stacks.stacks[id].first_frame + i];
-        uint32_t location = resolve_frame(p, &frame);
-        p->stacks.frames[p->stacks.stacks[id].first_frame + i].location = location;
+    uint32_t looked_up = 0, depth = p->stacks.stacks[id].depth;
+    for (uint32_t i = 0; i < depth; i++) {
+        /* Read anew each time: encoding a name may allocate, and an allocation may be sampled and add a stack. */
+        sh_frame frame = p->stacks.frames[p->stacks.stacks[id].first_frame + i], *known = recent_place(recent, &frame);
+        if (known->code != frame.code || known->offset != frame.offset) {
+            frame.location = resolve_frame(p, &frame);
+            *known = frame;
+            looked_up++;
+        }
+        p->stacks.frames[p->stacks.stacks[id].first_frame + i].location = known->location;
     }
     p->stacks.stacks[id].resolved = true;
     p->stacks.unresolved--;
-    return p->stacks.stacks[id].depth;
+    return looked_up + depth / LOOKUPS_A_HIT;
 }
 
 bool sh_symbols_resolve_stacks_with_gil(sh_profile *p, const uint32_t *ids, uint32_t n) {
     uint32_t done = 0;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
+    recent_frames recent = { 0 };
     for (uint32_t i = 0; i < n; i++)
-        if (ids[i] < p->stacks.high) done += resolve_stack(p, ids[i]);
+        if (ids[i] < p->stacks.high) done += resolve_stack(p, ids[i], &recent);
     PyErr_Restore(type, value, traceback);
     return done > 0;
 }
@@ -55,7 +70,9 @@ uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames) {
     uint32_t done = 0;
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
-    for (uint32_t id = 1; id < p->stacks.high && p->stacks.unresolved && done < max_frames; id++) done += resolve_stack(p, id);
+    recent_frames recent = { 0 };
+    for (uint32_t id = p->stacks.high - 1; id > 0 && p->stacks.unresolved && done < max_frames; id--)
+        done += resolve_stack(p, id, &recent);
     PyErr_Restore(type, value, traceback);
     return p->stacks.unresolved;
 }

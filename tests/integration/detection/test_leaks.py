@@ -147,3 +147,26 @@ def test_a_forked_child_goes_on() -> None:
             finally:
                 os._exit(code)
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_what_a_service_does_has_its_lines_before_what_it_has_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The detector sees a new stack at the next tick, though some hundred older ones wait for theirs (as after imports)."""
+    makers: list[Callable[[], object]] = []
+    for n in range(800):
+        names: dict[str, Any] = {}
+        exec(compile(f"def make():\n    return bytearray({n + 512})", f"imported_{n}.py", "exec"), names)
+        makers.append(names["make"])
+    with spanheap.profile(sample_interval=1, adaptive=False, tick=None, dumps=None) as session:
+        kept = [make() for make in makers]
+        names = {}
+        exec(compile("def serve():\n    return bytearray(512)", "service.py", "exec"), names)
+        kept.append(names["serve"]())
+        with monkeypatch.context() as nobody_asks:
+            nobody_asks.setattr(_core, "unknown_file", lambda: None)
+            session.tick(1.0)
+        known = []
+        while (unknown := _core.unknown_file()) is not None:
+            known.append(unknown[1])
+            _core.set_file_origin(unknown[0], 0, 0)
+        assert "service.py" in known and "imported_0.py" not in known, len(known)
+    assert len(kept) == 801
