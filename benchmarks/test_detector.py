@@ -9,9 +9,10 @@ import pytest
 
 import spanheap
 from spanheap import _core
-from spanheap.detection.detector import Description, Detector
+from spanheap.detection.detector import Detector
 from spanheap.detection.policy import LeakPolicy
 from spanheap.detection.series import Aggregate
+from spanheap.detection.verdict import Description
 
 FUNCTIONS = 2048
 

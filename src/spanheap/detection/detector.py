@@ -24,8 +24,7 @@ from spanheap.detection.filling import Filling
 from spanheap.detection.policy import LeakPolicy
 from spanheap.detection.series import Aggregate, Group, GroupKey
 from spanheap.detection.trend import Trend
-from spanheap.detection.verdict import Kind, LeakVerdict
-from spanheap.snapshot.usage import Site
+from spanheap.detection.verdict import Description, Kind, LeakVerdict
 
 MAX_CASES = 64
 ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
@@ -66,15 +65,6 @@ class Question(NamedTuple):
     since: float
     until: float
     urgent: bool
-
-
-class Description(NamedTuple):
-    """What a group is called, from the samples of this time; see Detector.describe."""
-
-    site: Site | None
-    span_name: str | None
-    root_name: str | None
-    trace_ids: list[str]
 
 
 class Detector:

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from spanheap.snapshot.row import Frame
 from spanheap.snapshot.usage import Site
 
 Kind = Literal["leak", "growing", "retained_spans", "unended_spans", "native_growth"]
+
+
+class Description(NamedTuple):
+    """What a group is called, from the samples of this time."""
+
+    site: Site | None
+    span_name: str | None
+    root_name: str | None
+    trace_ids: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,19 +17,18 @@ from typing import Any
 
 from spanheap import _core, memory_limit, process
 from spanheap.detection import holding
-from spanheap.detection.blocks import BlockKey
-from spanheap.detection.case import Key
-from spanheap.detection.detector import Description, Detector
+from spanheap.detection.clock import Clock
+from spanheap.detection.description import EXAMPLE_TRACES, describe, site_of_span
+from spanheap.detection.detector import Detector
 from spanheap.detection.evidence import Bound, Evidence
 from spanheap.detection.kept_spans import Kept, KeptKey, KeptSpans, Name
 from spanheap.detection.native import NativeGrowth, NativeTrend
 from spanheap.detection.pauses import PauseBudget
 from spanheap.detection.percent import PercentRule
 from spanheap.detection.policy import LeakPolicy
-from spanheap.detection.series import Aggregate, Group, GroupKey
-from spanheap.detection.verdict import LeakVerdict
+from spanheap.detection.series import Aggregate, Group
+from spanheap.detection.verdict import Description, LeakVerdict
 from spanheap.snapshot.application import file_origin, module_origin
-from spanheap.snapshot.row import Frame
 from spanheap.snapshot.usage import Site
 
 logger = logging.getLogger("spanheap")
@@ -41,30 +40,8 @@ NAMES_AT_FIRST_S = 20.0        # by name at each look, after spans were first ke
 NAMES_EVERY = 0.1              # of the time since then
 NAMES_AT_MOST_S = 15.0
 FILES_PER_LOOK = 256           # names to classify: 5 us each
-SAMPLES_DESCRIBED = 256
 SITES = 64
 SITE_WAIT_S = 120.0
-EXAMPLE_TRACES = 5
-
-
-class Clock:
-    """Seconds since the first tick, plus one; never back, however the times that ticks give jump."""
-
-    def __init__(self) -> None:
-        self._base: float | None = None
-        self.now = 0.0
-
-    def advance(self, now: float) -> float:
-        if self._base is None:
-            self._base = now - 1.0
-        elif now - self._base < self.now:   # the system's clock was set back
-            self._base = now - self.now
-        self.now = now - self._base
-        return self.now
-
-    def absolute(self, seconds: float) -> float:
-        """The time that ticks gave at that moment."""
-        return seconds + (self._base or 0.0)
 
 
 class LeakWatch:
@@ -238,7 +215,7 @@ class LeakWatch:
         key = name.last.key
         site, asked_at = self._sites.get(key, (None, name.at))
         if site is None:
-            self._sites[key] = _site_of_span(key.name), asked_at
+            self._sites[key] = site_of_span(key.name), asked_at
             if len(self._sites) > SITES:
                 self._sites.pop(next(iter(self._sites)))
         return site is not None or self._sites[key][0] is not None or name.at - asked_at > SITE_WAIT_S
@@ -322,40 +299,6 @@ class LeakWatch:
                     self._logged.clear()
                 self._logged[key] = verdict.since
                 self.say(verdict)
-
-
-def describe(key: Key, since: float, until: float) -> Description:
-    """Names of a group, from its samples born between these times of the clock; of a BlockKey, from the largest of them."""
-    samples = _core.group_samples(GroupKey(*key[:3]), since, until, SAMPLES_DESCRIBED)
-    return _described([max(samples, key=lambda sample: sample[2])] if isinstance(key, BlockKey) and samples else samples)
-
-
-def _described(samples: list[tuple[int, int, float, int, str, str, str]]) -> Description:
-    if not samples:
-        return Description(None, None, None, [])
-    sites: dict[tuple[Frame, ...], tuple[float, int]] = {}
-    spans: dict[str, float] = {}
-    roots: dict[str, float] = {}
-    for _, stack, size, _, span, root, _ in samples:
-        frames = _core.stack_frames(stack)
-        live, count = sites.get(frames, (0.0, 0))
-        sites[frames] = live + size, count + 1
-        spans[span] = spans.get(span, 0.0) + size
-        roots[root] = roots.get(root, 0.0) + size
-    names = sorted(spans, key=lambda name: -spans[name])
-    most = max(sites, key=lambda frames: sites[frames])
-    live, count = sites[most]
-    site = Site(
-        stack=list(most), span_names=names, live_bytes=live, live_objects=count, allocated_bytes=live,
-        allocated_objects=count, samples=count, variance=live * live / count,
-    )
-    traces = list(dict.fromkeys(trace for *_, trace in samples if trace))[:EXAMPLE_TRACES]
-    return Description(site, names[0], max(roots, key=lambda name: roots[name]), traces)
-
-
-def _site_of_span(name: str) -> Site | None:
-    """Where most live memory of the spans of this name was allocated."""
-    return _described(_core.span_samples(name, SAMPLES_DESCRIBED)).site
 
 
 def _born_since(group: Group, aggregate: Aggregate, since: float) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from spanheap.detection.clock import Clock
 from spanheap.detection.evidence import Bound, Evidence
 from spanheap.detection.filling import POINTS, Filling
 from spanheap.detection.kept_spans import MAX_NAMES, Kept, KeptKey, KeptSpans
@@ -14,7 +15,6 @@ from spanheap.detection.pauses import PauseBudget
 from spanheap.detection.percent import PercentRule
 from spanheap.detection.policy import LeakPolicy
 from spanheap.detection.trend import upper_bound
-from spanheap.detection.watch import Clock
 
 pytestmark = pytest.mark.once(reason="numbers only")
 MIB = 1024 * 1024

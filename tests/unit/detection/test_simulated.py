@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from spanheap.detection.detector import Description, Detector
+from spanheap.detection.detector import Detector
 from spanheap.detection.evidence import Bound, Evidence
 from spanheap.detection.policy import LeakPolicy
+from spanheap.detection.verdict import Description
 
 from ._classes import BOUNDED, LEAKS, ROOT, SITE, UNKNOWN, Class
 from ._simulator import INTERVAL
