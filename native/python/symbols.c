@@ -71,8 +71,10 @@ uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames) {
     PyObject *type, *value, *traceback;
     PyErr_Fetch(&type, &value, &traceback);
     recent_frames recent = { 0 };
-    for (uint32_t id = p->stacks.high - 1; id > 0 && p->stacks.unresolved && done < max_frames; id--)
-        done += resolve_stack(p, id, &recent);
+    uint32_t before = p->ticks ? p->ticks - 1 : 0;   /* the last tick, where this is one */
+    for (int others = 0; others <= 1; others++)
+        for (uint32_t id = 1; id < p->stacks.high && p->stacks.unresolved && done < max_frames; id++)
+            if (others || p->stacks.stacks[id].last_used >= before) done += resolve_stack(p, id, &recent);
     PyErr_Restore(type, value, traceback);
     return p->stacks.unresolved;
 }

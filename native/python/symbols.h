@@ -5,8 +5,8 @@
 #include "python_compat.h"
 #include "spanheap/profile.h"
 
-/* Resolves stacks until about max_frames frames are looked up, new ones first: what a service has imported can wait for what it
- * does. Returns the number of stacks that still wait. Never raises. */
+/* Resolves stacks until about max_frames frames are looked up, those used since the last tick first: what a service has
+ * imported can wait for what it does. Returns the number of stacks that still wait. Never raises. */
 uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames);
 /* Resolves these stacks. False: they were already. Never raises. */
 bool sh_symbols_resolve_stacks_with_gil(sh_profile *p, const uint32_t *ids, uint32_t n);

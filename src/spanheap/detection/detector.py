@@ -38,9 +38,11 @@ FEW_TAKEN = ((50, 4.0), (200, 2.0))   # (fewer than so many more, times as long)
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
 LEAK_AFTER = {
-    Bound.NONE: 1.0, Bound.EXCEEDED: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0, Bound.BRANCH: 3.0,
-    Bound.TRANSIENT: 6.0, Bound.RELEASE: 6.5,
+    Bound.NONE: 1.0, Bound.EXCEEDED: 1.0, Bound.OVERDUE: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0,
+    Bound.EVER_MORE: 4.0, Bound.BRANCH: 3.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 6.5, Bound.OUTER: 9.0,
 }
+OVER_AGE = 2.5                   # times the age at which code lets go of an entry: it does not
+IN_PART = 0.25                   # of a container's entries have come while it was counted: it is what grows, or one in it
 OVER_LIMIT, OVER_BY = 1.2, 10    # times a limit of entries, and so many more: it does not hold
 NO_LIMIT = 2.0 ** 40             # bytes that a container would have at its limit: that is none
 FULL_SOON_S = 7200.0             # a container that will be full by then is not even a suspicion
@@ -49,12 +51,13 @@ NEVER_GROWING = frozenset((Bound.TRANSIENT, Bound.COLLECTOR))
 THROUGH = 3.0                # times the patience for spans that others hold: the line that makes those is told first
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
 OUTSIDE_SPANS = 4.0         # times as long for what no span made: its traffic is not known, and its site often not its own
+FOUND_OUT = frozenset((Bound.EXCEEDED, Bound.OVERDUE, Bound.EVER_MORE))   # only in time
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
 URGENT_LATER, LATER = frozenset((Bound.EXCEEDED, Bound.C, Bound.BRANCH)), 2.0   # when so many times as much has been lost
 # What its holder proves; times what the samples do.
 CERTAINTY = {
     Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.BRANCH: 0.8,
-    Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75,
+    Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75, Bound.OVERDUE: 0.9, Bound.EVER_MORE: 0.9, Bound.OUTER: 0.75,
 }
 
 
@@ -130,13 +133,19 @@ class Detector:
             case.asked_window_s = case.trend.window_s
             if evidence.bound is not Bound.UNKNOWN or case.evidence is None:
                 case.evidence = evidence
-            before = self._fillings.get(evidence.container)
-            if before is not None and before.count != evidence.entries:
-                del self._fillings[evidence.container]   # it is another that is called alike, or is counted otherwise
-            if evidence.entries is not None and evidence.container not in self._fillings:
-                while len(self._fillings) >= MAX_CASES:   # the one followed longest has told what it can
-                    del self._fillings[next(iter(self._fillings))]
-                self._fillings[evidence.container] = Filling(evidence.entries, case.seen_at)
+            self._count(evidence.container, evidence.entries, case.seen_at)
+            if evidence.outside is not None:
+                self._count(evidence.outside.container, evidence.outside.entries, case.seen_at)
+
+    def _count(self, container: str, entries: Callable[[], int | None] | None, now: float) -> None:
+        """From now on."""
+        before = self._fillings.get(container)
+        if before is not None and before.count != entries:
+            del self._fillings[container]   # it is another that is called alike, or is counted otherwise
+        if entries is not None and container not in self._fillings:
+            while len(self._fillings) >= MAX_CASES:   # the one followed longest has told what it can
+                del self._fillings[next(iter(self._fillings))]
+            self._fillings[container] = Filling(entries, now)
 
     def _count_entries(self, aggregate: Aggregate) -> None:
         traffic = _traffic(aggregate)
@@ -162,6 +171,12 @@ class Detector:
         if evidence is None:
             return Bound.UNKNOWN
         entries = filling.entries if filling is not None else None
+        age = evidence.age if evidence.bound in (Bound.EVICTION, Bound.OUTER) else None
+        if age is not None and case.trend.window_s > OVER_AGE * age:
+            return Bound.OVERDUE
+        outside = self._fillings.get(evidence.outside.container) if evidence.outside is not None else None
+        if outside is not None and case.seen_at - outside.began_at >= ASK_AFTER_S and outside.fills(IN_PART):
+            return Bound.EVER_MORE
         if evidence.bound is not Bound.EVICTION or evidence.limit is None or not entries:
             return evidence.bound
         bytes_at_limit = case.trend.grown_bytes / entries * evidence.limit
@@ -185,7 +200,7 @@ class Detector:
     def _fills_evenly(self, case: Case) -> bool | None:
         """Of the container that holds it; None: that is not known yet. True where its entries cannot be counted."""
         filling = self._filling(case)
-        if filling is None:
+        if filling is None or (case.evidence is not None and case.evidence.in_part and filling.share_taken() < IN_PART):
             return True
         if filling.stands():
             return False
@@ -253,7 +268,7 @@ class Detector:
         case.verdict = LeakVerdict(
             kind=kind, site=what.site, span_name=what.span_name, root_name=what.root_name, trace_ids=what.trace_ids,
             holder=evidence.holder, since=trend.since,
-            reason=bound.value if bound is Bound.EXCEEDED else evidence.detail or bound.value,
+            reason=bound.value if bound in FOUND_OUT else evidence.detail or bound.value,
             container=evidence.container, **figures,
         )
         if kind == "leak" and not evidence.through and (told is None or outgrown):
@@ -281,9 +296,9 @@ class Detector:
             if case.evidence is not None and case.evidence.through:
                 patience = max(patience, THROUGH * policy.patience)
             said = case.verdict is not None and case.verdict.kind == "leak"
-            evenly = self._fills_evenly(case)
+            evenly = bound is Bound.EVER_MORE or self._fills_evenly(case)
             sure = trend.in_span or trend.samples >= GROWING_SAMPLES
-            if said or urgent or (trend.window_s >= patience and evenly and sure):
+            if said or (urgent and evenly is not False) or (trend.window_s >= patience and evenly and sure):
                 return "leak"
             if not evenly:
                 return None

@@ -13,12 +13,15 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spanheap.detection import place as places
 from spanheap.detection.evidence import Bound
 from spanheap.detection.place import Place, Unit
 from spanheap.retention import owner
+
+if TYPE_CHECKING:
+    from spanheap.detection.uses import Reader
 
 BOUND_ATTRIBUTES = frozenset((
     "maxsize", "max_size", "max_entries", "max_items", "maxlen", "capacity", "ttl", "popitem", "expire", "evict",
@@ -38,6 +41,8 @@ class Found(NamedTuple):
 
     bound: Bound
     limit: float | None = None   # of entries; None: none is known
+    age: float | None = None     # seconds, that an entry is kept; None: none is known
+    inner: Bound = Bound.UNKNOWN   # of what is nested in the place, as long as that stays
 
 
 def bound_of(place: Place) -> Found:
@@ -48,21 +53,41 @@ def bound_of(place: Place) -> Found:
     units = list(places.units_of(place))
     if not units or len(units) > places.MAX_UNITS:
         return Found(Bound.UNKNOWN)
-    reader = Reader(place, classes, unique=_is_unique(place, classes, units))
-    removes, evicts = False, False
+    unique = _is_unique(place, classes, units)
+    units = [unit for unit in units if not END_OF_LIFE.fullmatch(unit.code.co_name)]
+    bound, limit, age = _said(Reader(place, classes, unique=unique), units)
+    inner = _said(Reader(place, classes, unique=unique, inner=True), units)[0] if place.nested else Bound.UNKNOWN
+    return Found(bound, limit, age, inner)
+
+
+def _said(reader: Reader, units: list[Unit]) -> tuple[Bound, float | None, float | None]:
+    evicts = removes = False
     limits: list[float] = []
+    ages: list[float] = []
+    turns = [0.0]
     for unit in units:
-        if END_OF_LIFE.fullmatch(unit.code.co_name):
-            continue
         use = reader.read(unit)
-        evicts |= use.evicts
+        evicts |= use.evicts   # of each function for itself: what removes by key, and what walks, are often two
         removes |= use.by_key
         limits += use.limits
-    known = [limit for limit in limits if math.isfinite(limit)]
-    limit = max(known) if known else None
+        ages += use.ages
+        turns += use.turns
+    limit, age = max(filter(math.isfinite, limits), default=None), max(ages) + max(turns) if ages else None
     if evicts or limits:
-        return Found(Bound.EVICTION, limit)
-    return Found(Bound.RELEASE if removes else Bound.NONE)
+        return Bound.EVICTION, limit, age
+    return Bound.RELEASE if removes else Bound.NONE, None, None
+
+
+def is_let_go(place: Place) -> bool:
+    """Whether any code lets go of what is in this place, and of all that is in that: takes it out, or puts another there."""
+    from spanheap.detection.uses import Reader
+
+    classes, units = places.related(place), list(places.units_of(place))
+    if not units or len(units) > places.MAX_UNITS:
+        return False
+    reader = Reader(place, classes, unique=_is_unique(place, classes, units))
+    uses = [reader.read(unit) for unit in units if not END_OF_LIFE.fullmatch(unit.code.co_name)]
+    return any(use.evicts or use.limits or use.swaps for use in uses)
 
 
 def _is_unique(place: Place, classes: frozenset[type], units: list[Unit]) -> bool:
@@ -99,3 +124,9 @@ def limit_of(attributes: dict[str, Any]) -> float | None:
         if isinstance(value, (int, float)) and 0 < value < math.inf:
             return float(value)
     return None
+
+
+def age_of(attributes: dict[str, Any]) -> float | None:
+    """Of the attribute that says how long, in seconds; None: none does."""
+    value = attributes.get("ttl")
+    return float(value) if isinstance(value, (int, float)) and 0 < value < math.inf else None

@@ -18,6 +18,9 @@ class Bound(enum.Enum):
     RELEASE = "entries are taken out one by one, by whoever put them in"
     EVICTION = "the container has an eviction"
     EXCEEDED = "the container has more entries than its limit"
+    OVERDUE = "entries stay longer than the code says that it keeps them"
+    EVER_MORE = "each has a bound, and there are ever more of them"
+    OUTER = "what the container is in is let go in time, it is said"
     BRANCH = "an object holds ever more things"
     TRANSIENT = "held by work that is under way"
     C = "held by C code: references that no Python object has"
@@ -25,6 +28,13 @@ class Bound(enum.Enum):
     COLLECTOR = "garbage that the collector has not come to yet"
     SPANS = "spans that have ended"
     UNKNOWN = "the holder is not known"
+
+
+class Outside(NamedTuple):
+    """A container, which nothing takes from, of what has a bound of its own."""
+
+    container: str
+    entries: Callable[[], int | None]
 
 
 class Evidence(NamedTuple):
@@ -36,6 +46,9 @@ class Evidence(NamedTuple):
     container: str = ""         # the part of `holder` that grows, without its size: the same for all that it holds
     entries: Callable[[], int | None] | None = None   # how many it has now; None: not known, or no more
     limit: float | None = None  # of entries, that code compares with; None: none is known
+    age: float | None = None    # seconds, that code keeps an entry; None: none is known
+    in_part: bool = False       # `entries` leaves out containers in objects in it
+    outside: Outside | None = None
     through: str = ""           # spans: what holds them, that is in the container; "": nothing, they are themselves
 
 

@@ -48,6 +48,14 @@ class Filling:
         """Entries more than when the counting began."""
         return self.points[-1][1] - self.points[0][1] if self.points else 0
 
+    def share_taken(self) -> float:
+        """Of the entries that there are."""
+        return self.taken / max(self.points[-1][1], 1) if self.points else 0.0
+
+    def fills(self, share: float) -> bool:
+        """Evenly, and so much of its entries has come while it was counted."""
+        return self.taken >= MIN_ENTRIES and self.share_taken() >= share and self.is_even()
+
     def is_even(self) -> bool:
         """It takes in as many per traffic as before, within what chance does to so many."""
         chance = 2 / math.sqrt(max(self.taken, 1))   # standard deviation of the ratio of two halves

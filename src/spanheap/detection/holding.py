@@ -8,15 +8,16 @@ code of its module does with it (eviction.py), says whether anything ends that.
 from __future__ import annotations
 
 import collections
+import itertools
 import sys
 import types
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from spanheap import _core
 from spanheap.detection import eviction, probe
 from spanheap.detection.blocks import BlockKey
-from spanheap.detection.evidence import Bound, Evidence
+from spanheap.detection.evidence import Bound, Evidence, Outside
 from spanheap.detection.place import Place, home_of, is_library, place_of
 from spanheap.detection.series import GroupKey
 from spanheap.snapshot.application import OWN_FOLDER
@@ -28,6 +29,7 @@ SPANS = 64                   # of a name, that are looked for
 FEW_ENTRIES = 8              # a container that grows has more
 STAYS_SHARE = 0.25           # of the paths: a way that stays is the answer even if most lead from running code
 CHAIN = 8                    # objects, each holding the next
+_CHAIN = "a chain of objects"
 _TRANSIENT = frozenset(("variable", "the caller's variable", "exception being handled"))
 _NO_CONTAINERS = (type, types.ModuleType, types.FunctionType)
 _SUSPENDED = frozenset(("generator", "coroutine", "asynchronous generator"))
@@ -124,17 +126,32 @@ def judge(walk: Any, *, single: bool = False) -> Evidence:
     ends: dict[tuple[Any, ...], list[_Way]] = {}   # below the container: the way that most take
     for way in chosen:
         ends.setdefault(tuple(step.shape for step in way.steps), []).append(way)
-    way = max(ends.values(), key=len)[0]
-    bound, detail, limit = _bound(way)
+    chained = [way for way in chosen if _has_chain(way.steps)]
+    way = chained[0] if len(chained) > len(chosen) / 2 else max(ends.values(), key=len)[0]
+    found = _bound(way)
     named = _naming_step(way) if way.widest is not None else way.steps[0]
-    words = " → ".join(str(step) for step in way.steps)
+    words = " → ".join(_told_once(str(step) for step in way.steps))
     if way.branch is not None:
-        words = f"{detail}: {words}"
-    container = f"{named.owner}:{named.name}:{named.kind}"
-    count = probe.of([(w.objects, w.place) for w in chosen]) if way.widest is not None else None
-    if count is not None and limit is not None:   # which is one of its own entries
+        words = f"{found.detail}: {words}"
+    container = _named(named)
+    can_count = way.widest is not None and found.detail != _CHAIN
+    count, in_part = probe.of([(w.objects, w.place) for w in chosen]) if can_count else (None, False)
+    if count is not None and found.limit is not None:   # which is one of its own entries
         count = count.flat()
-    return Evidence(bound, words, detail or bound.value, container, count, limit, _through(way))
+    outside = _outside(way) if found.bound is Bound.EVICTION else None
+    return Evidence(found.bound, words, found.detail or found.bound.value, container, count, found.limit, found.age, in_part,
+                    outside, _through(way))
+
+
+def _named(step: Any) -> str:
+    return f"{step.owner}:{step.name}:{step.kind}"
+
+
+def _told_once(words: Iterable[str]) -> Iterator[str]:
+    """Of several alike in a row the first, with their number."""
+    for word, alike in itertools.groupby(words):
+        number = sum(1 for _ in alike)
+        yield word if number == 1 else f"{number} times {word}"
 
 
 def _ways(steps: Any, roots: Any, hits: Sequence[int], *, single: bool) -> list[_Way]:
@@ -218,30 +235,79 @@ def _is_transient(way: _Way) -> bool:
     return way.steps[0].kind in _TRANSIENT or (way.root == _core.ROOT_TASK and not way.steps[0].owner)
 
 
-def _bound(way: _Way) -> tuple[Bound, str, float | None]:
+class _Judged(NamedTuple):
+    """What ends the growth of what a way leads to."""
+
+    bound: Bound
+    detail: str = ""
+    limit: float | None = None   # of entries
+    age: float | None = None     # seconds, of an entry
+
+
+def _bound(way: _Way) -> _Judged:
     if way.steps[0].kind == "held by C":
-        return Bound.C, "", None
+        return _Judged(Bound.C)
     if way.root == _core.ROOT_GARBAGE:
-        return Bound.GARBAGE, "", None
+        return _Judged(Bound.GARBAGE)
     from spanheap.retention import owner
 
     transient = _is_transient(way)
+    if way.widest is None and transient:
+        return _Judged(Bound.TRANSIENT)
+    if _has_chain(way.steps):   # whatever bound a container on the way has
+        return _Judged(Bound.NONE, _CHAIN)
     if way.widest is None:
-        if transient:
-            return Bound.TRANSIENT, "", None
         if way.root in (_core.ROOT_INTERPRETER, _core.ROOT_THREAD, _core.ROOT_CONTEXT):
-            return Bound.C, "held by the interpreter itself", None   # exit hooks, codecs, contexts: lists of its own, in C
-        if any(step.skipped >= CHAIN for step in way.steps):
-            return Bound.NONE, "a chain of objects", None
+            return _Judged(Bound.C, "held by the interpreter itself")   # exit hooks, codecs, contexts: lists in C
         if way.branch is not None:
-            return Bound.BRANCH, f"{owner.short_type_name(type(way.branch))} holds ever more of them", None
-        return Bound.UNKNOWN, "no container that grows is on the way", None
-    bound, detail, limit = _of_container(way)
-    if bound in (Bound.NONE, Bound.UNKNOWN) and (transient or _naming_step(way).kind in _SUSPENDED):
-        return Bound.TRANSIENT, f"{Bound.TRANSIENT.value}; {detail}", None
-    if bound is Bound.NONE and any(_is_span(o) and _has_ended(o) for o in way.objects):
-        return Bound.SPANS, Bound.SPANS.value, None
-    return bound, detail, limit
+            return _Judged(Bound.BRANCH, f"{owner.short_type_name(type(way.branch))} holds ever more of them")
+        return _Judged(Bound.UNKNOWN, "no container that grows is on the way")
+    found = _of_container(way)
+    if found.bound in (Bound.NONE, Bound.UNKNOWN) and (transient or _naming_step(way).kind in _SUSPENDED):
+        return _Judged(Bound.TRANSIENT, f"{Bound.TRANSIENT.value}; {found.detail}")
+    if found.bound is Bound.NONE and any(_is_span(o) and _has_ended(o) for o in way.objects):
+        return _Judged(Bound.SPANS, Bound.SPANS.value)
+    if found.bound is Bound.NONE and (outer := _let_go_outside(way)):
+        return _Judged(Bound.OUTER, f"{outer} is let go in time, it is said, with all that is in it")
+    return found
+
+
+def _has_chain(steps: Sequence[Any]) -> bool:
+    """Whether there are many objects alike, each holding the next."""
+    in_a_row = max((sum(1 for _ in alike) for _, alike in itertools.groupby(steps, key=str)), default=0)
+    return in_a_row >= CHAIN or any(step.skipped >= CHAIN for step in steps)
+
+
+def _let_go_outside(way: _Way) -> str:
+    """A name on the way to the container whose object, with the container in it, the code lets go of; "" for none."""
+    named = _naming_step(way)
+    for step in way.steps[:way.widest]:
+        if step is named or not (step.name and step.owner) or step.kind not in ("attribute", "global"):
+            continue
+        at = next((i for i, o in enumerate(way.objects[:way.place]) if _is_told_by(o, step)), None)
+        place = place_of(step, way.objects, at, way.code) if at is not None else None
+        if place is not None and not is_library(home_of(place)) and eviction.is_let_go(place):
+            return str(step.name)
+    return ""
+
+
+def _outside(way: _Way) -> Outside | None:
+    """The nearest container around the one with a bound, if it has many entries and no bound."""
+    for s in range((way.widest or 0) - 1, -1, -1):
+        if (way.steps[s].entries or 0) < FEW_ENTRIES:
+            continue
+        around = way._replace(widest=s, place=_object_of(way.steps, s, way.objects))
+        count, _ = probe.of([(around.objects, around.place)])
+        if count is None or _of_container(around).bound is not Bound.NONE:
+            return None
+        return Outside(_named(_naming_step(around)), count.flat())
+    return None
+
+
+def _is_told_by(o: Any, step: Any) -> bool:
+    from spanheap.retention import owner
+
+    return owner.short_type_name(type(o)) == step.type and (step.entries is None or owner.entries(o) == step.entries)
 
 
 def _is_span(o: Any) -> bool:
@@ -266,41 +332,45 @@ def _through(way: _Way) -> str:
     return ""
 
 
-def _of_container(way: _Way) -> tuple[Bound, str, float | None]:
+def _of_container(way: _Way) -> _Judged:
     """Of the container at way.place."""
     from spanheap.retention import owner
 
     container = way.objects[way.place]
     if container is sys.modules:
-        return Bound.NONE, "modules are made and registered", None
+        return _Judged(Bound.NONE, "modules are made and registered")
     if owner.is_a(container, owner.LruCache):
         return _of_lru_cache(container)
     if owner.is_a(container, collections.deque):
         maxlen = collections.deque.__dict__["maxlen"].__get__(container)
         if maxlen is not None:
-            return Bound.EVICTION, "a deque with maxlen", float(maxlen)
+            return _Judged(Bound.EVICTION, "a deque with maxlen", float(maxlen))
     for o in (container, *way.objects[max(0, way.place - 3):way.place]):
         cls = type(o)
         if cls.__module__ in _QUEUES:
-            return Bound.RELEASE, "a queue, which somebody is to read", None
+            return _Judged(Bound.RELEASE, "a queue, which somebody is to read")
         if owner.type_name(cls) == "weakref.WeakKeyDictionary":
-            return Bound.RELEASE, "values live as long as their keys do", None
+            return _Judged(Bound.RELEASE, "values live as long as their keys do")
         if owner.is_a(o, _NO_CONTAINERS) or not _is_near(way, o):
             continue
         attributes = {name: _core.attribute(o, name) for name in eviction.BOUND_ATTRIBUTES}
         if eviction.class_evicts(cls) or any(map(eviction.is_bound, attributes.values())):
-            return Bound.EVICTION, f"{cls.__qualname__} has a bound of its own", eviction.limit_of(attributes)
+            place = _place(way)
+            age = eviction.age_of(attributes) or (eviction.bound_of(place).age if place is not None else None)
+            return _Judged(Bound.EVICTION, f"{cls.__qualname__} has a bound of its own", eviction.limit_of(attributes), age)
     place = _place(way)
     if place is None:
-        return (Bound.NONE, "", None) if _is_in_context(way) else (Bound.UNKNOWN, "a container without a name", None)
-    bound, limit = eviction.bound_of(place)
+        return _Judged(Bound.NONE) if _is_in_context(way) else _Judged(Bound.UNKNOWN, "a container without a name")
+    bound, limit, age, inner = eviction.bound_of(place)
     module = home_of(place)
     if bound is Bound.RELEASE and is_library(module):   # to take entries out is the application's duty, and it has not
-        return Bound.NONE, f"entries of {place.name} are taken out by {module} only when asked to", None
+        return _Judged(Bound.NONE, f"entries of {place.name} are taken out by {module} only when asked to")
     # A length that a library asks for need not be a limit.
     if bound is Bound.EVICTION and is_library(module):   # when they are due, or stale, or asked for
-        return Bound.RELEASE, f"{module} takes entries of {place.name} out when it is their turn", None
-    return bound, "", limit
+        return _Judged(Bound.RELEASE, f"{module} takes entries of {place.name} out when it is their turn")
+    if bound is Bound.EVICTION and inner is Bound.NONE:   # of containers, which are let go whole
+        return _Judged(Bound.OUTER, f"{place.name} has an eviction, the containers in it have none", None, age)
+    return _Judged(bound, "", limit, age)
 
 
 def _is_near(way: _Way, o: Any) -> bool:
@@ -317,14 +387,14 @@ def _is_in_context(way: _Way) -> bool:
     return step.kind in ("context variable", "default of context variable")
 
 
-def _of_lru_cache(cache: Any) -> tuple[Bound, str, float | None]:
+def _of_lru_cache(cache: Any) -> _Judged:
     parameters = _core.attribute(cache, "cache_parameters")   # functools' own function, put there by its decorator
     if type(parameters) is not types.FunctionType or parameters.__module__ != "functools":
-        return Bound.EVICTION, "an lru_cache", None
+        return _Judged(Bound.EVICTION, "an lru_cache")
     size = parameters()["maxsize"]
     if size is None:
-        return Bound.NONE, "an lru_cache with maxsize=None", None
-    return Bound.EVICTION, f"an lru_cache of {size:,}", float(size)
+        return _Judged(Bound.NONE, "an lru_cache with maxsize=None")
+    return _Judged(Bound.EVICTION, f"an lru_cache of {size:,}", float(size))
 
 
 def _place(way: _Way) -> Place | None:

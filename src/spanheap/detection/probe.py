@@ -49,9 +49,9 @@ class Probe:
         return entries if entries is None or not self.deep else entries + _inner_entries(o, LEVELS)
 
 
-def of(ways: Sequence[tuple[Sequence[Any], int]]) -> Probe | None:
-    """ways: (objects from a root on, place of the container among them). None: no chain of names leads to it, or what grows
-    in it cannot be counted."""
+def of(ways: Sequence[tuple[Sequence[Any], int]]) -> tuple[Probe | None, bool]:
+    """ways: (objects from a root on, place of the container among them). None: no chain of names leads to it. True:
+    there are containers in it that cannot be counted, so that its entries are not all that may grow."""
     out_of_reach = deep = 0
     for objects, place in ways:
         entries = owner.entries(objects[place])
@@ -62,9 +62,7 @@ def of(ways: Sequence[tuple[Sequence[Any], int]]) -> Probe | None:
         deep += within > 0
         out_of_reach += any(
             owner.is_a(o, _INNER) and (owner.entries(o) or 0) >= NESTED_ENTRIES for o in below[within:])
-    if out_of_reach > NESTED_SHARE * len(ways):
-        return None
-    return _probe(*min(ways, key=lambda way: way[1]), deep=deep > 0)
+    return _probe(*min(ways, key=lambda way: way[1]), deep=deep > 0), out_of_reach > NESTED_SHARE * len(ways)
 
 
 def _probe(objects: Sequence[Any], place: int, *, deep: bool) -> Probe | None:

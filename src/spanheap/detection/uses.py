@@ -7,7 +7,10 @@ of an unknown x) count where no other class has an attribute of that name.
 
 from __future__ import annotations
 
+import datetime
 import dis
+import math
+import re
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,6 +32,8 @@ EMPTY = frozenset((
     "dict", "list", "set", "deque", "OrderedDict", "defaultdict", "Counter", "bytearray", "StringIO", "BytesIO", "array",
 ))
 CONSTRUCTORS = frozenset(("__init__", "__new__", "__post_init__", "__attrs_post_init__", "__setstate__", "__copy__"))
+# Functions that make things once.
+_BEGINS = re.compile(r"_*(?:start|open|init|initiali[sz]e|configure|connect|boot|prepare|load|new|a?enter)(?:_|$)")
 _ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 _NAMES = ("LOAD_GLOBAL", "LOAD_NAME")
 _LOCALS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")
@@ -40,6 +45,16 @@ _NOISE = frozenset((
 _KEY_LENGTH = 8    # instructions between a container and DELETE_SUBSCR: the key
 _FEW = 2           # a length that is compared with so little is asked for emptiness
 _HELPERS = 2       # functions deep, that are given the container
+
+
+# Names in a line that compares times, or adds to one; those of a line that tells when to do something next; units.
+_OF_TIME = re.compile(r"(?:^|_)(?:now|age|ttl|clock|monotonic)(?:_|$)|time|expir|deadline|idle|retention", re.I)
+_OF_TURNS = re.compile(r"swe|purge|prune|clean|flush|check|every|interval|poll|tick|next|period|rotat|report|scan", re.I)
+_SMALL_UNITS = re.compile(r"(?:^|_)(?:ms|us|ns)(?:_|$)|milli|micro|nano", re.I)
+_UNITS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0, "weeks": 604800.0}
+_AGES = (1.0, 7 * 86400.0)   # of entries
+_DIVISIONS = frozenset(("BINARY_FLOOR_DIVIDE", "BINARY_MODULO"))   # a window's number, and not its length
+_DIVIDED_BY = frozenset((2, 6, 15, 19))   # the same in 3.11 and later, and in place
 
 
 class Op(NamedTuple):
@@ -60,6 +75,9 @@ class Use:
     by_key: bool = False       # removes by key
     walks: bool = False        # goes through the entries
     limits: list[float] = field(default_factory=list)   # what the length is compared with; inf: not known
+    ages: list[float] = field(default_factory=list)     # seconds, that times are compared with
+    turns: list[float] = field(default_factory=list)    # and those that tell when it is looked at next
+    swaps: bool = False        # puts another in its place
 
     @property
     def evicts(self) -> bool:
@@ -70,6 +88,9 @@ class Use:
         self.by_key |= other.by_key
         self.walks |= other.walks
         self.limits += other.limits
+        self.ages += other.ages
+        self.turns += other.turns
+        self.swaps |= other.swaps
 
 
 def operations(code: types.CodeType) -> list[Op]:
@@ -84,7 +105,7 @@ def operations(code: types.CodeType) -> list[Op]:
         line = getattr(instruction, "line_number", starts) or line
         if instruction.opname in _NOISE:
             continue
-        value = instruction.argval
+        value = code.co_consts[instruction.arg or 0] if instruction.opname == "KW_NAMES" else instruction.argval
         names = tuple(n for n in (value if isinstance(value, tuple) else (value,)) if isinstance(n, str))
         found.append(Op(instruction.opname, () if instruction.opname == "LOAD_CONST" else names, value, line,
                         any(begin <= instruction.offset <= end for begin, end in loops)))
@@ -94,9 +115,10 @@ def operations(code: types.CodeType) -> list[Op]:
 class Reader:
     """Knows the container by its place, and reads function after function."""
 
-    def __init__(self, place: Place, classes: frozenset[type], *, unique: bool) -> None:
-        """classes: related(place). unique: no other class has an attribute of this name."""
-        self._place, self._classes, self._unique = place, classes, unique
+    def __init__(self, place: Place, classes: frozenset[type], *, unique: bool, inner: bool = False) -> None:
+        """classes: related(place). unique: no other class has an attribute of this name. inner: only what is done with what
+        is nested in the place."""
+        self._place, self._classes, self._unique, self._inner = place, classes, unique, inner
         self._is_sequence = place.container is not None and owner.is_a(place.container, (list, bytearray))
         self._is_set = place.container is not None and owner.is_a(place.container, (set,))
 
@@ -157,15 +179,21 @@ class Reader:
                    for name in mentioned):
             return use
         ops = operations(code)
+        self._read_times(unit, ops, use)
         aliases: set[str] = set()
         recent: list[Op] = []     # loads just before
         distance = _KEY_LENGTH + 1   # instructions since the container was loaded
+        is_inner, stores = False, 0
         for i, op in enumerate(ops):
             loads = op.name.startswith("LOAD_")
             alias = op.name.startswith("LOAD_FAST") and not aliases.isdisjoint(op.names)
             if loads and (alias or self._is_it(unit, ops, i, names)):
                 self._loaded(unit, ops, i, recent, use, aliases, depth)
-                distance = 0
+                distance, is_inner = 0, alias
+            elif op.name.startswith("BINARY_SUBSCR"):
+                is_inner = True
+            elif self._inner and not is_inner and op.name.endswith(("_SUBSCR", "_SLICE")):
+                pass
             elif op.name == "DELETE_SUBSCR" and distance <= _KEY_LENGTH:
                 by_place = ops[i - 1].name == "BUILD_SLICE" or (self._is_sequence and ops[i - 1].name == "LOAD_CONST")
                 use.any_entry |= by_place or op.in_loop   # one after the other: a sweep
@@ -173,8 +201,12 @@ class Reader:
             elif distance <= _KEY_LENGTH and (op.name == "STORE_SLICE" or (
                     op.name == "STORE_SUBSCR" and ops[i - 1].name == "BUILD_SLICE")):
                 use.any_entry = True
-            elif op.name.startswith(_STORES) and self._is_it(unit, ops, i, names, stored=True):
-                use.any_entry |= not self._is_first(unit, ops, i) and self._starts_anew(ops, i)
+            elif op.name.startswith(_STORES) and self._is_it(unit, ops, i, names, stored=True) and not self._inner:
+                is_first = self._is_first(unit, ops, i)
+                use.any_entry |= not is_first and self._starts_anew(ops, i)
+                use.swaps |= self._place.kind == "attribute" and (not is_first or stores > 0) and not _BEGINS.match(
+                    unit.code.co_name)
+                stores += 1
             distance += 1
             if loads:
                 recent.append(op)
@@ -190,8 +222,11 @@ class Reader:
         called = {n for op in recent for n in op.names}
         method = set(following.names) if following.name.startswith(_ATTRIBUTES) else set()
         if self._place.nested and not (ops[i].name.startswith("LOAD_FAST") and aliases.intersection(ops[i].names)):
-            for op in ops[i + 1:]:   # what the statement gets out of it is meant as well
-                if op.line != ops[i].line:
+            if self._inner:
+                method, called = set(), set()
+            for op in ops[i + (2 if self._inner and following.name.startswith(_ATTRIBUTES) else 1):]:
+                # What the statement gets out of it is meant as well.
+                if op.line != ops[i].line or (self._inner and op.name == ops[i].name and op.names == ops[i].names):
                     break
                 method |= set(op.names) if op.name.startswith(_ATTRIBUTES) else set()
                 if op.name.startswith("STORE_FAST"):
@@ -252,9 +287,28 @@ class Reader:
                 value = _core.attribute(self._place.instance, op.names[0]) if self._place.instance is not None else None
                 if value is None and self._place.kind == "attribute" and owner.is_a(self._place.owner, type):
                     value = owner.namespace(self._place.owner).get(op.names[0])
+            if isinstance(value, datetime.timedelta):
+                return value.total_seconds()
             if isinstance(value, (int, float)):
                 return float(value)
-        return float("inf")
+        return math.inf
+
+    def _read_times(self, unit: Unit, ops: Sequence[Op], use: Use) -> None:
+        """Numbers in lines that are about times, in seconds."""
+        lines: dict[int, list[Op]] = {}
+        for op in ops:
+            lines.setdefault(op.line, []).append(op)
+        for line in lines.values():
+            words = [name for op in line for name in op.names]
+            words += [word for op in line if op.name == "LOAD_CONST" and isinstance(op.value, tuple)   # of keyword arguments
+                      for word in op.value if isinstance(word, str)]
+            divides = any(op.name in _DIVISIONS or (op.name == "BINARY_OP" and op.value in _DIVIDED_BY) for op in line)
+            if divides or not any(map(_OF_TIME.search, words)) or any(map(_SMALL_UNITS.search, words)):
+                continue
+            unit_s = max((_UNITS[word] for word in words if word in _UNITS), default=1.0)
+            seconds = [unit_s * self._number(unit, [op]) for op in line if op.name.startswith("LOAD_")]
+            found = use.turns if any(map(_OF_TURNS.search, words)) else use.ages
+            found += [s for s in seconds if _AGES[0] <= s <= _AGES[1]]
 
     @staticmethod
     def _given_to(unit: Unit, recent: Sequence[Op]) -> Iterator[tuple[Any, str, type | None]]:

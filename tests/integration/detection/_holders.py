@@ -52,7 +52,44 @@ def teardown() -> None:
     endless.clear()
     by_user.clear()
     tokens.clear()
+    hosts.clear()
     many.__dict__.clear()
+
+
+class Link:
+    """One of a chain."""
+
+    def __init__(self, before: Link | None) -> None:
+        self.thing, self.before = Thing(), before
+
+
+class Page:
+    """With a maximum, for each host."""
+
+    def __init__(self) -> None:
+        self.entries: OrderedDict[int, Thing] = OrderedDict()
+
+    def put(self, i: int, thing: Thing) -> None:
+        self.entries[i] = thing
+        if len(self.entries) > 30:
+            self.entries.popitem(last=False)
+
+
+class Generation:
+    """Nothing is taken from it, but it is let go of."""
+
+    def __init__(self) -> None:
+        self.rows: dict[int, Thing] = {}
+
+
+class Generations:
+    """The current one, and the one before."""
+
+    def __init__(self) -> None:
+        self.current = Generation()
+
+    def rotate(self) -> None:
+        self.current = Generation()
 
 
 class Registry:
@@ -71,6 +108,16 @@ class Cache:
 
 
 registry, cache = Registry(), Cache()
+generations = Generations()
+hosts: dict[int, Page] = {}
+last_links: deque[Link] = deque(maxlen=9)
+statements: OrderedDict[str, dict[int, Thing]] = OrderedDict()
+
+
+def statement(table: str, i: int, thing: Thing) -> None:
+    if len(statements) > 20:
+        statements.popitem()
+    statements.setdefault(table, {})[i] = thing
 
 
 @functools.lru_cache(maxsize=None)  # noqa: UP033 - what is meant
@@ -90,6 +137,8 @@ def fill(case: str) -> list[Thing]:
         "plain": plain.__setitem__, "released": released.__setitem__, "swept": swept.__setitem__,
         "ordered": ordered.__setitem__, "ring": lambda i, t: ring.append(t), "endless": lambda i, t: endless.append(t),
         "queue": lambda i, t: jobs.put(t), "attribute": lambda i, t: registry.things.append(t),
+        "generations": generations.current.rows.__setitem__, "tables": lambda i, t: statement("orders", i, t),
+        "hosts": lambda i, t: hosts.setdefault(i // 6, Page()).put(i, t),
         "maxsize": cache.things.__setitem__, "nested": lambda i, t: by_user.setdefault(i % 10, []).append(t),
     }
     if case in ("unbounded", "bounded"):

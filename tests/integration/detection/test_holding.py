@@ -35,6 +35,7 @@ def evidence(things: list[_holders.Thing]) -> Evidence:
     ("ring", Bound.EVICTION, "_holders:ring"),
     ("bounded", Bound.EVICTION, "bounded (lru_cache"),
     ("maxsize", Bound.EVICTION, "Cache.things"),
+    ("generations", Bound.OUTER, "Generation.rows"),
 ])
 def test_what_a_container_proves(case: str, bound: Bound, name: str) -> None:
     """Its bound and its name; and where names lead to it, its entries can be counted later on."""
@@ -42,6 +43,39 @@ def test_what_a_container_proves(case: str, bound: Bound, name: str) -> None:
     assert found.bound is bound, found
     assert found.holder is not None and name in found.holder
     assert found.entries is not None and found.entries() == 50
+
+
+def test_a_bound_of_tables_is_none_of_their_rows() -> None:
+    """Twenty tables at the most, and any number of statements in each."""
+    found = evidence(_holders.fill("tables"))
+    assert found.bound is Bound.OUTER, found
+    assert found.holder is not None and "_holders:statements (OrderedDict, 1 entry) → dict (50 entries)" in found.holder
+
+
+def test_ever_more_caches_that_have_a_bound_each() -> None:
+    """The table of them is told beside, and counted."""
+    _holders.teardown()
+    things = _holders.fill("hosts")   # nine, of six each
+    for page in _holders.hosts.values():
+        for i in range(10):
+            things.append(_holders.Thing())
+            page.put(100 + i, things[-1])
+    found = evidence(things)
+    assert found.bound is Bound.EVICTION and found.outside is not None, found
+    assert found.outside.container.endswith(":hosts:global") and found.outside.entries() == 9
+
+
+def test_a_chain_that_hangs_on_a_bounded_container() -> None:
+    """It is the chain that grows, whatever bound the container has; and what repeats is told once."""
+    link, things = None, []
+    for _ in range(200):
+        link = _holders.Link(link)
+        things.append(link.thing)
+        _holders.last_links.append(link)
+    found = evidence(things)
+    _holders.last_links.clear()
+    assert found.bound is Bound.NONE and found.detail == "a chain of objects" and found.entries is None, found
+    assert found.holder is not None and " times " in found.holder and found.holder.count("Link.before") < 3, found.holder
 
 
 def test_lists_in_a_table_are_not_counted_by_the_table() -> None:

@@ -156,6 +156,54 @@ def test_the_limit_that_code_compares_with(module: types.ModuleType, limit: int 
     assert eviction.bound_of(Place("global", "box", module)).limit == limit
 
 
+SWEEP = "def sweep(now):\n    for k, t in list(box.items()):\n        if {condition}: del box[k]\n"
+
+
+@pytest.mark.parametrize(("module", "seconds"), [
+    (SWEEP.format(condition="now - t > 600"), 600),
+    ("TTL = 900\n" + SWEEP.format(condition="t < now") + "def put(k, now): box[k] = now + TTL", 900),
+    ("TTL = 900\n" + SWEEP.format(condition="now - t > TTL") + "def do(now):\n    if now - swept_at > 60: sweep(box)", 960),
+    ("from datetime import timedelta\n" + SWEEP.format(condition="t < now - timedelta(minutes=15)"), 900),
+    ("from datetime import timedelta\nTTL = timedelta(hours=1)\n" + SWEEP.format(condition="t < now - TTL"), 3600),
+    (SWEEP.format(condition="now - t > ttl(k)"), None),
+    (SWEEP.format(condition="now_ms - t > 900_000"), None),
+    (SWEEP.format(condition="now // 300 > t"), None),
+    (SWEEP.format(condition="count(k) > 600"), None),
+    ("def put(k, now):\n    if now - t > 600: other.clear()\n    box[k] = 1", None),
+], indirect=["module"])
+def test_the_age_at_which_code_lets_go(module: types.ModuleType, seconds: int | None) -> None:
+    """Numbers that times are compared with or that are added to them, in seconds; with what passes between two sweeps."""
+    assert eviction.bound_of(Place("global", "box", module)).age == seconds
+
+
+@pytest.mark.parametrize(("module", "inner"), [
+    ("def put(a, b):\n    box.setdefault(a, {})[b] = 1\n    if len(box) > 9: box.popitem()", Bound.NONE),
+    ("def put(a, b):\n    inner = box.get(a)\n    inner[b] = 1\n    while len(box) > 9: box.popitem()", Bound.NONE),
+    ("def put(a, b):\n    inner = box[a]\n    if len(inner) > 9: inner.popitem()", Bound.EVICTION),
+    ("def put(a, b):\n    box[a].clear()", Bound.EVICTION),
+    ("def put(a, b):\n    del box[a][b]", Bound.RELEASE),
+    ("def put(a, b):\n    del box[a]", Bound.NONE),
+], indirect=["module"])
+def test_what_code_does_with_what_is_nested(module: types.ModuleType, inner: Bound) -> None:
+    """As long as the outer container keeps it."""
+    assert eviction.bound_of(Place("global", "box", module, nested=True)).inner is inner
+
+
+@pytest.mark.parametrize(("module", "is_let_go"), [
+    ("class Cache:\n    def __init__(self): self.box = Table()", False),
+    ("class Cache:\n    def start(self): self.box = Table()", False),
+    ("class Cache:\n    def get(self):\n        if self.box is None: self.box = Table()\n        return self.box", False),
+    ("class Cache:\n    def refresh(self): self.box = Table()", True),
+    ("class Cache:\n    def step(self):\n        if self.box is None: self.box = Table()\n"
+     "        else: self.old, self.box = self.box, None", True),
+    ("class Cache:\n    box = []\n    def step(self):\n        self.box.append(1)\n        self.box.pop(0)", True),
+], indirect=["module"])
+def test_whether_code_lets_go_of_an_object(module: types.ModuleType, is_let_go: bool) -> None:
+    """And of all that is in it: puts another there."""
+    cache: type = module.__dict__["Cache"]
+    assert eviction.is_let_go(Place("attribute", "box", cache, cache.__dict__.get("box"))) is is_let_go
+
+
 @pytest.mark.parametrize("module", ["import imported\ndef f(): imported.box.clear()"], indirect=True)
 def test_code_of_another_module_that_knows_it(module: types.ModuleType) -> None:
     """By the module's name, or by its own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from spanheap.detection.detector import Detector
-from spanheap.detection.evidence import Bound, Evidence
+from spanheap.detection.evidence import Bound, Evidence, Outside
 from spanheap.detection.policy import LeakPolicy
 from spanheap.detection.verdict import Description
 
@@ -108,6 +108,55 @@ def test_of_one_container_the_group_that_grows_most_is_told() -> None:
         assert len([v for v in found if v.kind == "leak"]) <= 1
         told += [v.root_name for v in found if v.kind == "leak" and v.root_name not in told]
     assert told == [str(SITE), str(SITE + 1)]
+
+
+def found_with(evidence: Evidence, name: str = "300 KB a second", seconds: float | None = None) -> set[str]:
+    """What is said of a leak that is held like this."""
+    detector, said = Detector(LeakPolicy(), lambda *_: Description(None, None, None, [])), set()
+    for now, aggregate in LEAKS[name].service(2).looks(seconds or LEAKS[name].duration_s, 6):
+        said |= {verdict.kind for verdict in detector.observe(aggregate, now)}
+        for question in list(detector.questions()):
+            detector.answer(question.key, evidence)
+    return said
+
+
+def test_what_stays_longer_than_the_code_says_is_a_leak() -> None:
+    """With an eviction that has had time enough, and not before."""
+    assert found_with(Evidence(Bound.EVICTION, age=120.0)) == {"leak"}
+    assert found_with(Evidence(Bound.EVICTION, age=1200.0)) == set()
+    assert found_with(Evidence(Bound.EVICTION)) == set()
+
+
+@pytest.mark.parametrize(("more_a_look", "said"), [(2, {"leak"}), (0, set())])
+def test_ever_more_things_with_a_bound_each_are_a_leak(more_a_look: int, said: set[str]) -> None:
+    """If they do become more."""
+    things = [8]
+
+    def count() -> int:
+        things[0] += more_a_look
+        return things[0]
+
+    evidence = Evidence(Bound.EVICTION, container="inner", outside=Outside("outer", count))
+    assert found_with(evidence, seconds=2400) == said
+
+
+def test_what_fills_a_container_up_is_no_urgent_leak() -> None:
+    """However much it is, once its entries are seen to come more slowly."""
+    for slowing, said in ((True, set()), (False, {"leak"})):
+        looks = [0]
+
+        def count(slowing: bool = slowing, looks: list[int] = looks) -> int:
+            looks[0] += 1
+            return round(10_000 * (1 - 0.98 ** looks[0])) if slowing else 100 * looks[0]
+
+        evidence = Evidence(Bound.NONE, container="table", entries=count)
+        policy = LeakPolicy(urgent_bytes=64 * 1024 * 1024)
+        detector, kinds = Detector(policy, lambda *_: Description(None, None, None, [])), set()
+        for now, aggregate in LEAKS["300 KB a second"].service(2).looks(420, 6):
+            kinds |= {verdict.kind for verdict in detector.observe(aggregate, now)}
+            for question in list(detector.questions()):
+                detector.answer(question.key, evidence)
+        assert kinds == said
 
 
 def test_what_is_found_is_sized() -> None:
