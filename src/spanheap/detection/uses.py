@@ -8,16 +8,17 @@ of an unknown x) count where no other class has an attribute of that name.
 from __future__ import annotations
 
 import datetime
-import dis
 import math
 import re
 import types
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from spanheap import _core
+from spanheap.detection.bytecode import Op, operations
 from spanheap.detection.place import Place, Unit
+from spanheap.detection.times import read as read_times
 from spanheap.retention import owner
 
 # Removes whichever comes, or all: a bound. Methods of containers, heaps, queues, buffers and of caches that are classes.
@@ -38,33 +39,9 @@ _ATTRIBUTES = ("LOAD_ATTR", "LOAD_METHOD")
 _NAMES = ("LOAD_GLOBAL", "LOAD_NAME")
 _LOCALS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF")
 _STORES = ("STORE_GLOBAL", "STORE_NAME", "STORE_ATTR", "STORE_DEREF", "STORE_FAST")
-_NOISE = frozenset((
-    "CACHE", "PRECALL", "PUSH_NULL", "EXTENDED_ARG", "NOP", "RESUME", "COPY", "SWAP", "ROT_TWO", "ROT_THREE", "DUP_TOP",
-    "COPY_FREE_VARS", "MAKE_CELL",
-))
 _KEY_LENGTH = 8    # instructions between a container and DELETE_SUBSCR: the key
 _FEW = 2           # a length that is compared with so little is asked for emptiness
 _HELPERS = 2       # functions deep, that are given the container
-
-
-# Names in a line that compares times, or adds to one; those of a line that tells when to do something next; units.
-_OF_TIME = re.compile(r"(?:^|_)(?:now|age|ttl|clock|monotonic)(?:_|$)|time|expir|deadline|idle|retention", re.I)
-_OF_TURNS = re.compile(r"swe|purge|prune|clean|flush|check|every|interval|poll|tick|next|period|rotat|report|scan", re.I)
-_SMALL_UNITS = re.compile(r"(?:^|_)(?:ms|us|ns)(?:_|$)|milli|micro|nano", re.I)
-_UNITS = {"seconds": 1.0, "minutes": 60.0, "hours": 3600.0, "days": 86400.0, "weeks": 604800.0}
-_AGES = (1.0, 7 * 86400.0)   # of entries
-_DIVISIONS = frozenset(("BINARY_FLOOR_DIVIDE", "BINARY_MODULO"))   # a window's number, and not its length
-_DIVIDED_BY = frozenset((2, 6, 15, 19))   # the same in 3.11 and later, and in place
-
-
-class Op(NamedTuple):
-    """One instruction."""
-
-    name: str
-    names: tuple[str, ...]
-    value: Any
-    line: int
-    in_loop: bool
 
 
 @dataclass
@@ -91,25 +68,6 @@ class Use:
         self.ages += other.ages
         self.turns += other.turns
         self.swaps |= other.swaps
-
-
-def operations(code: types.CodeType) -> list[Op]:
-    """The instructions that matter."""
-    found, line = [], 0
-    loops = [
-        (i.argval, i.offset) for i in dis.get_instructions(code) if isinstance(i.argval, int) and i.argval < i.offset
-        and i.opname.startswith(("JUMP", "POP_JUMP"))
-    ]
-    for instruction in dis.get_instructions(code):
-        starts: Any = instruction.starts_line   # since 3.13 whether one does, and the line is an attribute of its own
-        line = getattr(instruction, "line_number", starts) or line
-        if instruction.opname in _NOISE:
-            continue
-        value = code.co_consts[instruction.arg or 0] if instruction.opname == "KW_NAMES" else instruction.argval
-        names = tuple(n for n in (value if isinstance(value, tuple) else (value,)) if isinstance(n, str))
-        found.append(Op(instruction.opname, () if instruction.opname == "LOAD_CONST" else names, value, line,
-                        any(begin <= instruction.offset <= end for begin, end in loops)))
-    return found
 
 
 class Reader:
@@ -179,7 +137,8 @@ class Reader:
                    for name in mentioned):
             return use
         ops = operations(code)
-        self._read_times(unit, ops, use)
+        times = read_times(ops, lambda op: self._number(unit, [op]))
+        use.ages, use.turns = times.ages, times.turns
         aliases: set[str] = set()
         recent: list[Op] = []     # loads just before
         distance = _KEY_LENGTH + 1   # instructions since the container was loaded
@@ -292,23 +251,6 @@ class Reader:
             if isinstance(value, (int, float)):
                 return float(value)
         return math.inf
-
-    def _read_times(self, unit: Unit, ops: Sequence[Op], use: Use) -> None:
-        """Numbers in lines that are about times, in seconds."""
-        lines: dict[int, list[Op]] = {}
-        for op in ops:
-            lines.setdefault(op.line, []).append(op)
-        for line in lines.values():
-            words = [name for op in line for name in op.names]
-            words += [word for op in line if op.name == "LOAD_CONST" and isinstance(op.value, tuple)   # of keyword arguments
-                      for word in op.value if isinstance(word, str)]
-            divides = any(op.name in _DIVISIONS or (op.name == "BINARY_OP" and op.value in _DIVIDED_BY) for op in line)
-            if divides or not any(map(_OF_TIME.search, words)) or any(map(_SMALL_UNITS.search, words)):
-                continue
-            unit_s = max((_UNITS[word] for word in words if word in _UNITS), default=1.0)
-            seconds = [unit_s * self._number(unit, [op]) for op in line if op.name.startswith("LOAD_")]
-            found = use.turns if any(map(_OF_TURNS.search, words)) else use.ages
-            found += [s for s in seconds if _AGES[0] <= s <= _AGES[1]]
 
     @staticmethod
     def _given_to(unit: Unit, recent: Sequence[Op]) -> Iterator[tuple[Any, str, type | None]]:
