@@ -24,7 +24,7 @@ PIP_INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-ch
 # For the other CPythons: the tests of what C does with their objects and threads, without what would tell the same there.
 # TESTS= is all of them.
 TESTS ?= tests/bug_classes tests/property tests/sdk $(wildcard tests/integration/test_*.py) \
-         $(addprefix tests/integration/,arrays holders propagation retained store)
+         $(addprefix tests/integration/,arrays detection holders propagation retained store) tests/unit/detection/test_eviction.py
 # Nothing is timed there, and what Cython writes takes long to compile at -O3.
 QUICK_BUILD = --config-settings=cmake.build-type=MinSizeRel
 EACH_BUILD = -m "not long and not once"

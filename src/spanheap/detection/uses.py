@@ -137,8 +137,6 @@ class Reader:
                    for name in mentioned):
             return use
         ops = operations(code)
-        times = read_times(ops, lambda op: self._number(unit, [op]))
-        use.ages, use.turns = times.ages, times.turns
         aliases: set[str] = set()
         recent: list[Op] = []     # loads just before
         distance = _KEY_LENGTH + 1   # instructions since the container was loaded
@@ -171,6 +169,8 @@ class Reader:
                 recent.append(op)
             else:
                 recent.clear()
+        times = read_times(ops, lambda op: self._number(unit, [op]))
+        use.ages, use.turns = times.added + (times.compared if use.evicts or use.by_key else []), times.turns
         return use
 
     def _loaded(

@@ -106,7 +106,8 @@ def test_seconds_gives_what_changed_within_them(
     assert reply.status == 200 and f"{name}-delta" in reply.headers["Content-Disposition"]
     dump, grown = dump_of(reply.body, tmp_path), session.snapshot().diff(before)
     assert dump.live_bytes == pytest.approx(grown.live_bytes, abs=2) and abs(grown.live_bytes) > 1_000_000
-    assert dump.allocated_bytes == pytest.approx(grown.allocated_bytes, abs=2)
+    # Reading the reply allocates, and one block in 50,000 bytes of that is sampled.
+    assert dump.allocated_bytes == pytest.approx(grown.allocated_bytes, abs=250_000)
     by_span = {usage.name: usage.live_bytes for usage in dump.by_span_name()}
     assert by_span["GET /new"] == pytest.approx(30 * BLOCK, rel=0.2)
     assert by_span["GET /leak"] == pytest.approx(-10 * BLOCK, rel=0.2)

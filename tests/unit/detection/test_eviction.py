@@ -169,6 +169,12 @@ SWEEP = "def sweep(now):\n    for k, t in list(box.items()):\n        if {condit
     (SWEEP.format(condition="now_ms - t > 900_000"), None),
     (SWEEP.format(condition="now // 300 > t"), None),
     (SWEEP.format(condition="count(k) > 600"), None),
+    (SWEEP.format(condition="t[7] < now"), None),
+    (SWEEP.format(condition="is_old(t, now, True)"), None),
+    (SWEEP.format(condition="call(k, now, timeout=30) > 9"), None),
+    ("def put(k, now):\n    box[k] = call(k)\n    if len(box) > 9: box.popitem()\ndef get(k, now):\n"
+     "    if now - refreshed > 300: load()\n    return box[k]", None),
+    ("def put(k, now):\n    deadline = now + 30\n    box[k] = call(deadline)\n    if len(box) > 9: box.popitem()", None),
     ("def put(k, now):\n    if now - t > 600: other.clear()\n    box[k] = 1", None),
 ], indirect=["module"])
 def test_the_age_at_which_code_lets_go(module: types.ModuleType, seconds: int | None) -> None:
