@@ -55,7 +55,9 @@ def of(ways: Sequence[tuple[Sequence[Any], int]]) -> tuple[Probe | None, bool]:
     out_of_reach = deep = 0
     for objects, place in ways:
         entries = owner.entries(objects[place])
-        below = [o for o in objects[place + 1:-1] if owner.entries(o) != entries]   # that is a part of the container
+        below = list(objects[place + 1:-1])
+        while below and owner.entries(below[0]) == entries:   # that is a part of the container
+            del below[0]
         within = 0
         while within < min(len(below), LEVELS) and owner.is_a(below[within], _INNER):
             within += 1
