@@ -158,16 +158,17 @@ def test_what_a_service_does_has_its_lines_before_what_it_has_imported(monkeypat
         makers.append(names["make"])
     with spanheap.profile(sample_interval=4096, tick=None, dumps=None) as session:
         kept = [make() for make in makers]
-        session.tick(1.0)
+        for second in (1.0, 4.0):   # the first look imports
+            session.tick(second)
         names = {}
         exec(compile("def serve():\n    return bytearray(1 << 20)", "service.py", "exec"), names)
         kept.append(names["serve"]())
         with monkeypatch.context() as nobody_asks:
             nobody_asks.setattr(_core, "unknown_file", lambda: None)
-            session.tick(2.0)
+            session.tick(7.0)
         known = []
         while (unknown := _core.unknown_file()) is not None:
             known.append(unknown[1])
             _core.set_file_origin(unknown[0], 0, 0)
-        assert "service.py" in known and len(known) < 600, len(known)
+        assert "service.py" in known and len([name for name in known if "imported" in name]) < 700, known
     assert len(kept) == 801
