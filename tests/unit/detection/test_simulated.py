@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from spanheap.detection.case import Case
 from spanheap.detection.detector import Detector
 from spanheap.detection.evidence import Bound, Evidence, Outside
 from spanheap.detection.policy import LeakPolicy
+from spanheap.detection.series import GroupKey
+from spanheap.detection.trend import Trend
 from spanheap.detection.verdict import Description
 
 from ._classes import BOUNDED, LEAKS, ROOT, SITE, UNKNOWN, Class
@@ -138,6 +141,22 @@ def test_ever_more_things_with_a_bound_each_are_a_leak(more_a_look: int, said: s
 
     evidence = Evidence(Bound.EVICTION, container="inner", outside=Outside("outer", count))
     assert found_with(evidence, seconds=2400) == said
+
+
+@pytest.mark.parametrize(("in_part", "said"), [(True, {"leak"}), (False, set())])
+def test_a_table_that_stands_says_nothing_of_what_cannot_be_counted_in_it(in_part: bool, said: set[str]) -> None:
+    """Of a fixed number of objects each may hold ever more; where all is counted, what is new takes another's place."""
+    assert found_with(Evidence(Bound.NONE, container="table", entries=lambda: 100, in_part=in_part)) == said
+
+
+def test_a_vaguer_case_does_not_speak_for_a_container() -> None:
+    """However much it has: a pool for a group, or what no span made for what a span has made."""
+    def case(size: int, *, root: int = ROOT, in_span: bool = True) -> Case:
+        return Case(GroupKey(SITE, 1, root), Trend(600.0, 0.0, 100, 0.0, size, 1.0, 1.0, in_span), 600.0)
+
+    assert case(200).outgrows(case(100)) and not case(199).outgrows(case(100))
+    assert not case(900, root=0).outgrows(case(100)) and case(900, root=0).outgrows(case(100, root=0))
+    assert not case(900, in_span=False).outgrows(case(100)) and case(900).outgrows(case(100, in_span=False))
 
 
 def test_what_fills_a_container_up_is_no_urgent_leak() -> None:
