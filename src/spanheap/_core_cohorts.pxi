@@ -152,6 +152,17 @@ def span_samples(str name, uint32_t limit):
     return spread(found, limit)
 
 
+def gone_bytes(stacks):
+    """Of all that was made at these stacks, a set of ids: estimated bytes that were given back."""
+    cdef sh_totals_table *t = &the_profile.totals
+    cdef size_t i
+    cdef double found = 0
+    for i in range(<size_t>1 << t.bits):
+        if t.rows[i].used and t.rows[i].stack in stacks:
+            found += t.rows[i].bytes
+    return found
+
+
 def by_clock(sample):
     return sample[3]
 

@@ -172,10 +172,12 @@ cdef extern from "spanheap/thread_table.h" nogil:
 
 cdef extern from "spanheap/totals_table.h" nogil:
     ctypedef struct sh_total:
-        uint32_t stack, name, root_name
+        uint32_t stack, name, root_name, used
         uint64_t samples
         double bytes, objects
     ctypedef struct sh_totals_table:
+        sh_total *rows
+        unsigned bits
         uint64_t overflowed
 
 

@@ -43,6 +43,13 @@ def _described(samples: list[tuple[int, int, float, int, str, str, str]]) -> Des
     return Description(site, names[0], max(roots, key=lambda name: roots[name]), traces)
 
 
+def turnover(key: Key, since: float, until: float) -> float:
+    """Bytes that the lines of a group have made and given back, for each that they keep of what was born between these times."""
+    samples = _core.group_samples(GroupKey(*key[:3]), since, until, SAMPLES_DESCRIBED)
+    kept = sum(size for _, _, size, *_ in samples)
+    return _core.gone_bytes({stack for _, stack, *_ in samples}) / kept if kept else 0.0
+
+
 def site_of_span(name: str) -> Site | None:
     """Where most live memory of the spans of this name was allocated."""
     return _described(_core.span_samples(name, SAMPLES_DESCRIBED)).site

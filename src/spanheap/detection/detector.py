@@ -35,11 +35,13 @@ STILL_EVEN = 0.7
 STILL_GROWS = 0.5          # entries per traffic lately, in units of all the time's: of a suspicion that is said
 # Of few entries it takes longer to see whether they become fewer: a pool opens connections, tenants come once.
 FEW_TAKEN = ((50, 4.0), (200, 2.0))   # (fewer than so many more, times as long)
+# Bytes given back for each that stays: what the same lines make goes into the container and is taken out, but for a few.
+MOSTLY_RELEASED = 20.0
 
 # Steady growth for so long, in units of `patience`, before a holder of this kind is a leak; absent: never.
 LEAK_AFTER = {
     Bound.NONE: 1.0, Bound.EXCEEDED: 1.0, Bound.OVERDUE: 1.0, Bound.SPANS: 0.1, Bound.GARBAGE: 1.0, Bound.C: 2.0,
-    Bound.EVER_MORE: 4.0, Bound.BRANCH: 3.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 6.5, Bound.OUTER: 9.0,
+    Bound.EVER_MORE: 4.0, Bound.BRANCH: 3.0, Bound.TRANSIENT: 6.0, Bound.RELEASE: 6.5, Bound.OUTER: 9.0, Bound.UNSEEN: 9.0,
 }
 OVER_AGE = 2.5                   # times the age at which code lets go of an entry: it does not
 IN_PART = 0.25                   # of a container's entries have come while it was counted: it is what grows, or one in it
@@ -57,7 +59,7 @@ URGENT_LATER, LATER = frozenset((Bound.EXCEEDED, Bound.C, Bound.BRANCH)), 2.0   
 # What its holder proves; times what the samples do.
 CERTAINTY = {
     Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.BRANCH: 0.8,
-    Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75, Bound.OVERDUE: 0.9, Bound.EVER_MORE: 0.9, Bound.OUTER: 0.75,
+    Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75, Bound.OVERDUE: 0.9, Bound.EVER_MORE: 0.9, Bound.OUTER: 0.75, Bound.UNSEEN: 0.7,
 }
 
 
@@ -185,8 +187,12 @@ class Detector:
 
     def _caution(self, case: Case) -> float:
         """Times the patience with a container that has taken in few entries."""
-        filling = self._filling(case)
-        return next((times for few, times in FEW_TAKEN if filling is not None and filling.taken < few), 1.0)
+        filling, evidence = self._filling(case), case.evidence
+        if evidence is not None and evidence.bound is Bound.RELEASE and evidence.turnover >= MOSTLY_RELEASED:
+            return 1.0
+        if filling is not None and filling.slows():
+            return FEW_TAKEN[0][1]
+        return next((times for few, times in FEW_TAKEN if filling is not None and filling.events() < few), 1.0)
 
     def _is_full_soon(self, case: Case) -> bool:
         """Its container has a limit and will have reached it before long."""

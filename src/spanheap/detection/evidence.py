@@ -24,6 +24,7 @@ class Bound(enum.Enum):
     BRANCH = "an object holds ever more things"
     TRANSIENT = "held by work that is under way"
     C = "held by C code: references that no Python object has"
+    UNSEEN = "nothing that Python can see holds it: C code has lost it, or keeps it where it does not show"
     GARBAGE = "garbage that waits for the collector, which is switched off"
     COLLECTOR = "garbage that the collector has not come to yet"
     SPANS = "spans that have ended"
@@ -50,6 +51,7 @@ class Evidence(NamedTuple):
     in_part: bool = False       # `entries` leaves out containers in objects in it
     outside: Outside | None = None
     through: str = ""           # spans: what holds them, that is in the container; "": nothing, they are themselves
+    turnover: float = 0.0       # bytes that the same lines made and that are gone, for each that is kept
 
 
 class Step(Protocol):

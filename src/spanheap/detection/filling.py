@@ -6,12 +6,14 @@ ever fewer new ones, which its entries tell long before its samples do.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 POINTS = 64        # kept; every other is given up when they are that many
 MIN_UNEVEN, MAX_UNEVEN = 0.02, 0.05   # how far below 1 the later half may be, as a ratio to the first
+SLOWER, MIN_BEFORE = 0.9, 30   # entries per traffic, in units of those before; and so many of those
 MIN_ENTRIES = 8    # taken in meanwhile; with fewer nothing can be said
 
 
@@ -30,6 +32,15 @@ class Filling:
             del self.points[1:-1:2]
         self.points.append((traffic, entries))
 
+    def slows(self) -> bool:
+        """It takes in fewer per traffic than it must have before it was counted: a set of all there are fills up like that.
+
+        Or it had some to begin with: that cannot be told from it."""
+        if len(self.points) < 4 or self.points[0][0] <= 0 or self.points[0][1] < MIN_BEFORE:
+            return False
+        (first, before), (last, now) = self.points[0], self.points[-1]
+        return (now - before) / (last - first) < SLOWER * before / first
+
     def rises(self) -> bool:
         """It has more entries than a few points ago."""
         return len(self.points) >= 4 and self.points[-1][1] > self.points[-4][1]
@@ -47,6 +58,18 @@ class Filling:
     def taken(self) -> int:
         """Entries more than when the counting began."""
         return self.points[-1][1] - self.points[0][1] if self.points else 0
+
+    def events(self) -> float:
+        """The taken in independent steps: what comes five at a time (a record with its fields) tells a fifth as much.
+
+        By how much more the points scatter about an even rate than single entries would."""
+        if len(self.points) < 4 or self.taken <= 0:
+            return float(self.taken)
+        rate = self.taken / (self.points[-1][0] - self.points[0][0])
+        steps = list(itertools.pairwise(self.points))
+        scatter = sum((after - before - rate * (later - then)) ** 2 / (rate * (later - then))
+                      for (then, before), (later, after) in steps) / len(steps)
+        return self.taken / max(scatter, 1.0)
 
     def share_taken(self) -> float:
         """Of the entries that there are."""

@@ -25,6 +25,8 @@ MAX_WALK_MS = 250.0          # the GIL is held: a walk above the pause budget, o
 MS_PER_OBJECT = 0.25e-3      # 250 ms a million
 PATHS = 48                   # that are put into words, 20 us each
 SPANS = 64                   # of a name, that are looked for
+UNSEEN_BLOCKS = 6            # looked for in the whole heap, and hardly one of them was found: they are out of Python's reach
+SEEN_SHARE = 0.1
 STAYS_SHARE = 0.25           # of the paths: a way that stays is the answer even if most lead from running code
 
 
@@ -79,7 +81,9 @@ def _found(walk: Any) -> Found:
 
 def judge(walk: Any, *, single: bool = False) -> Evidence:
     """The evidence in the result of a walk. single: it was for one block, and what has that grows."""
-    steps, roots, hits, (_, _, complete, *_) = walk
+    steps, roots, hits, (_, _, complete, _, wanted, found) = walk
+    if complete and wanted >= UNSEEN_BLOCKS and found <= SEEN_SHARE * wanted:
+        return Evidence(Bound.UNSEEN)
     ways = _ways(steps, roots, hits, single=single)
     if not ways:
         return Evidence(Bound.UNKNOWN, None, "no way to it was found" if complete else "the walk was cut short")

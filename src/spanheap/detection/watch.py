@@ -18,7 +18,7 @@ from typing import Any
 from spanheap import _core, memory_limit, process
 from spanheap.detection import holding
 from spanheap.detection.clock import Clock
-from spanheap.detection.description import EXAMPLE_TRACES, describe, site_of_span
+from spanheap.detection.description import EXAMPLE_TRACES, describe, site_of_span, turnover
 from spanheap.detection.detector import Detector
 from spanheap.detection.evidence import Bound, Evidence
 from spanheap.detection.kept_spans import Kept, KeptKey, KeptSpans, Name
@@ -164,7 +164,10 @@ class LeakWatch:
                 question.key, clock, lambda ms, q=question: holding.of_question(q.key, q.since, q.until, ms)
             )
             if found is not None:
-                self._detector.answer(question.key, self._collected(found, question.until))
+                found = self._collected(found, question.until)
+                if found.bound is Bound.RELEASE:
+                    found = found._replace(turnover=turnover(question.key, question.since, question.until))
+                self._detector.answer(question.key, found)
             return
 
     def _within_budget(self, key: object, clock: float, walk: Any) -> Evidence | None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections import OrderedDict
 from typing import Any
+
+_take, _give_back = ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.Py_DecRef
+_take.argtypes, _give_back.argtypes = [ctypes.py_object], [ctypes.c_void_p]
+_take.restype = _give_back.restype = None
 
 unbounded_orders: dict[int, bytes] = {}
 recent: OrderedDict[int, bytes] = OrderedDict()
 spans_by_order: dict[int, Any] = {}
+uploads: dict[int, bytearray] = {}
+lost: list[int] = []
 
 
 def leak(i: int) -> None:
@@ -20,7 +27,24 @@ def remember(i: int) -> None:
         recent.popitem(last=False)
 
 
+def upload(i: int) -> None:
+    """One in three hundred stalls, and is forgotten."""
+    stalls = i % 300 == 50
+    uploads[i] = bytearray(600_000 if stalls else 60_000)
+    if not stalls:
+        del uploads[i]
+
+
+def lose(i: int) -> None:
+    """As an extension does that takes a reference too many: of an object that the collector does not know."""
+    frame = bytearray(4_000)
+    _take(frame)
+    lost.append(id(frame))
+
+
 def forget() -> None:
     """What a test does at its end."""
-    for name in ("unbounded_orders", "recent", "spans_by_order"):
+    for address in lost:
+        _give_back(address)
+    for name in ("unbounded_orders", "recent", "spans_by_order", "uploads", "lost"):
         globals()[name] = type(globals()[name])()

@@ -68,6 +68,23 @@ def test_a_cache_with_a_bound_is_silent() -> None:
         assert serve(session, _service.remember, 900) == []
 
 
+def test_what_an_extension_has_lost_is_found() -> None:
+    """Nothing in the heap refers to it, and no container will let go of it: as late as a suspicion would be said."""
+    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, seed=1, tracer_provider=provider) as session:
+        [(second, verdict)] = serve(session, _service.lose, 3200)
+        assert verdict.kind == "leak" and second >= 2700 and verdict.holder is None
+        assert verdict.application_frame is not None and verdict.application_frame.function.endswith("lose")
+        assert "nothing that Python can see holds it" in verdict.reason
+
+
+def test_one_in_three_hundred_that_is_forgotten_is_found() -> None:
+    """Some thirty entries, of a line whose others are all taken out again."""
+    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, seed=1, tracer_provider=provider) as session:
+        [(second, verdict)] = serve(session, _service.upload, 3000)
+        assert verdict.kind == "leak" and second < 2700
+        assert verdict.holder is not None and "_service:uploads (dict" in verdict.holder
+
+
 def test_ended_spans_that_are_kept_are_found_within_15_seconds() -> None:
     """100 a second in a map, as in the story that began this."""
     from opentelemetry import trace

@@ -20,9 +20,10 @@ _AT_THE_LIMIT = """
 import resource, sys, time
 import spanheap
 folder, fraction, extra = sys.argv[1], float(sys.argv[2]), int(sys.argv[3])
-rungs = {} if fraction <= 1 else {"full_at": None, "aggregates_at": None}   # then only what is refused counts
+upper = {} if fraction <= 1 else {"aggregates_at": None}   # then only what is refused counts
+# A busy machine has a tick on the way to the limit, at which the lower rung would have a dump of its own.
 session = spanheap.start(tick=0.05, sample_interval=64 * 1024, detect=None,
-                         dumps=spanheap.DumpPolicy(folder=folder, min_free_bytes=0, **rungs))
+                         dumps=spanheap.DumpPolicy(folder=folder, min_free_bytes=0, full_at=None, **upper))
 virtual = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 limit = virtual + extra
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -50,6 +51,30 @@ while time.monotonic() < deadline and not session._dumps.outcomes.counts and ses
     time.sleep(0.05)
 import os
 os._exit(0)
+"""
+
+# The same in a cgroup, whose limit is of resident memory; then on, until the kernel kills it.
+_IN_A_CGROUP = """
+import os, sys, time
+import spanheap
+folder, limit = sys.argv[1], int(sys.argv[2])
+session = spanheap.start(tick=0.05, sample_interval=64 * 1024, detect=None,
+                         dumps=spanheap.DumpPolicy(folder=folder, min_free_bytes=0, full_at=None))
+kept = []
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+def leak():
+    kept.append(bytearray(b"x" * 20_000))
+
+while resident() < 0.95 * limit:
+    leak()
+deadline = time.monotonic() + 5
+while time.monotonic() < deadline and not session._dumps.outcomes.counts:
+    time.sleep(0.05)
+while True:
+    leak()
 """
 
 # Dumps all the time, with nothing between dumps, full ones and prepared ones in turn.
@@ -90,6 +115,16 @@ def at_the_limit(folder: Path, fraction: float, extra: int = 96 << 20) -> list[s
         capture_output=True, text=True,
     )
     assert result.returncode == 0, result.stderr
+    return [spanheap.open_dump(path) for path in dumps(folder) if ".base." not in path.name]
+
+
+def in_a_cgroup(folder: Path, enter: list[str], limit: int) -> list[spanheap.Dump]:
+    """The dumps of a process that came to 95 % of the limit of its cgroup, and then beyond it: each complete."""
+    result = subprocess.run(
+        [*enter, sys.executable, "-c", _IN_A_CGROUP, str(folder), str(limit)], env=environment(), timeout=60,
+        capture_output=True, text=True,
+    )
+    assert result.returncode == -signal.SIGKILL, result.stderr
     return [spanheap.open_dump(path) for path in dumps(folder) if ".base." not in path.name]
 
 

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+import spanheap
+from tests.integration._cgroup import memory_cgroup
 from tests.integration.dumps_automatic import _services
 
+LIMIT = 96 << 20
 RLIMIT = pytest.mark.no_sanitizer(reason="the address space of a sanitizer is larger than any limit")
 
 
@@ -16,6 +19,22 @@ RLIMIT = pytest.mark.no_sanitizer(reason="the address space of a sanitizer is la
 def test_at_95_percent_of_an_enforced_limit(tmp_path: Path) -> None:
     """The upper rung's dump, with the site that grew."""
     [dump] = _services.at_the_limit(tmp_path, 0.95)
+    assert "reason=memory_limit" in dump.comments
+    assert any(frame.function == "leak" for site in dump.sites(3) for frame in site.stack)
+
+
+def in_a_cgroup(folder: Path) -> list[spanheap.Dump]:
+    """What a process leaves that the kernel kills at the limit of its cgroup."""
+    with memory_cgroup(LIMIT) as enter:
+        if enter is None:
+            pytest.skip("no cgroup v1 that can be made here; RLIMIT_AS is the limit in the test above")
+        return _services.in_a_cgroup(folder, enter, LIMIT)
+
+
+@RLIMIT
+def test_at_95_percent_of_a_cgroup(tmp_path: Path) -> None:
+    """The kernel kills it a moment later; the dump is there."""
+    [dump] = in_a_cgroup(tmp_path)
     assert "reason=memory_limit" in dump.comments
     assert any(frame.function == "leak" for site in dump.sites(3) for frame in site.stack)
 
@@ -35,6 +54,13 @@ def test_twenty_of_twenty(tmp_path: Path, fraction: float, dump_runs: int) -> No
     """At the limit, and beyond it."""
     found = [len(_services.at_the_limit(tmp_path / str(i), fraction)) for i in range(dump_runs)]
     assert found == [1] * dump_runs
+
+
+@pytest.mark.long
+@RLIMIT
+def test_twenty_of_twenty_in_a_cgroup(tmp_path: Path, dump_runs: int) -> None:
+    """Before the kernel's kill."""
+    assert [len(in_a_cgroup(tmp_path / str(i))) for i in range(dump_runs)] == [1] * dump_runs
 
 
 def rounds(n: int, folder: Path) -> int:

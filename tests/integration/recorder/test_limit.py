@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from spanheap.recorder.command import examine
 from spanheap.recorder.death import Kind
+from tests.integration._cgroup import memory_cgroup
 from tests.recorder.service import ROOT, command
 
 LIMIT = 96 << 20
-MEMORY_CGROUPS = Path("/sys/fs/cgroup/memory")   # v1
-
-
-@contextlib.contextmanager
-def cgroup() -> Iterator[Path | None]:
-    """A memory cgroup with this limit; None where none can be made."""
-    folder = MEMORY_CGROUPS / f"spanheap-test-{os.getpid()}"
-    try:
-        folder.mkdir()
-    except OSError:
-        yield None
-        return
-    try:
-        (folder / "memory.limit_in_bytes").write_text(str(LIMIT))
-        yield folder
-    finally:
-        for _ in range(100):   # until the kernel has let go of the dead
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-                break
-            time.sleep(0.05)
 
 
 def resident(pid: int) -> int:
@@ -52,12 +30,10 @@ def resident(pid: int) -> int:
 def test_the_last_second_before_the_oom_killer_is_there(tmp_path: Path) -> None:
     """Killed by the kernel at a limit: the curve leads there, the leaking line and the span are named, the end is judged."""
     path = tmp_path / "recorder"
-    with cgroup() as folder:
-        if folder is None:
+    with memory_cgroup(LIMIT) as enter:
+        if enter is None:
             pytest.skip("no cgroup v1 that can be made here; the watchdog below does the same without a limit")
-        enter = f"echo $$ > {folder}/cgroup.procs && exec \"$@\""
-        done = subprocess.run(["sh", "-c", enter, "sh", *command(path, "leak", seconds=0)], capture_output=True, timeout=100,
-                              check=False, cwd=ROOT)
+        done = subprocess.run([*enter, *command(path, "leak", seconds=0)], capture_output=True, timeout=100, check=False, cwd=ROOT)
         ended = time.time()
     assert done.returncode == -signal.SIGKILL
     recording, death = examine(path)

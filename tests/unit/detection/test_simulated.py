@@ -143,6 +143,25 @@ def test_ever_more_things_with_a_bound_each_are_a_leak(more_a_look: int, said: s
     assert found_with(evidence, seconds=2400) == said
 
 
+def test_what_nothing_in_python_holds_is_a_leak_in_time() -> None:
+    """C code may keep it, with a bound that does not show: as long as for a holder that is not known, then it is lost."""
+    assert found_with(Evidence(Bound.UNSEEN), "30 MB an hour", 2600) == set()
+    assert found_with(Evidence(Bound.UNSEEN), "30 MB an hour", 3600) == {"leak"}
+
+
+@pytest.mark.parametrize(("turnover", "said"), [(30.0, {"leak"}), (3.0, {"growing"})])
+def test_few_entries_that_stay_where_most_are_taken_out(turnover: float, said: set[str]) -> None:
+    """One upload in a thousand is forgotten; a pool, whose lines make nothing but what it keeps, has more time."""
+    looks = [0]
+
+    def count() -> int:
+        looks[0] += 1
+        return looks[0] // 20
+
+    evidence = Evidence(Bound.RELEASE, container="uploads", entries=count, turnover=turnover)
+    assert found_with(evidence, "30 MB an hour", 3600) == said
+
+
 @pytest.mark.parametrize(("in_part", "said"), [(True, {"leak"}), (False, set())])
 def test_a_table_that_stands_says_nothing_of_what_cannot_be_counted_in_it(in_part: bool, said: set[str]) -> None:
     """Of a fixed number of objects each may hold ever more; where all is counted, what is new takes another's place."""
