@@ -44,7 +44,7 @@ def _described(samples: list[tuple[int, int, float, int, str, str, str]]) -> Des
 
 
 def turnover(key: Key, since: float, until: float) -> float:
-    """Bytes that the lines of a group have made and given back, for each that they keep of what was born between these times."""
+    """Bytes that the lines of a group have given back, for each that they keep of what was born between these times."""
     samples = _core.group_samples(GroupKey(*key[:3]), since, until, SAMPLES_DESCRIBED)
     kept = sum(size for _, _, size, *_ in samples)
     return _core.gone_bytes({stack for _, stack, *_ in samples}) / kept if kept else 0.0

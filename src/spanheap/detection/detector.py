@@ -59,7 +59,8 @@ URGENT_LATER, LATER = frozenset((Bound.EXCEEDED, Bound.C, Bound.BRANCH)), 2.0   
 # What its holder proves; times what the samples do.
 CERTAINTY = {
     Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.BRANCH: 0.8,
-    Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75, Bound.OVERDUE: 0.9, Bound.EVER_MORE: 0.9, Bound.OUTER: 0.75, Bound.UNSEEN: 0.7,
+    Bound.TRANSIENT: 0.8, Bound.RELEASE: 0.75, Bound.OVERDUE: 0.9, Bound.EVER_MORE: 0.9, Bound.OUTER: 0.75,
+    Bound.UNSEEN: 0.7,
 }
 
 

@@ -33,7 +33,8 @@ def test_the_last_second_before_the_oom_killer_is_there(tmp_path: Path) -> None:
     with memory_cgroup(LIMIT) as enter:
         if enter is None:
             pytest.skip("no cgroup v1 that can be made here; the watchdog below does the same without a limit")
-        done = subprocess.run([*enter, *command(path, "leak", seconds=0)], capture_output=True, timeout=100, check=False, cwd=ROOT)
+        done = subprocess.run([*enter, *command(path, "leak", seconds=0)], capture_output=True, timeout=100, check=False,
+                              cwd=ROOT)
         ended = time.time()
     assert done.returncode == -signal.SIGKILL
     recording, death = examine(path)
