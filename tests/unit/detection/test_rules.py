@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -150,6 +151,27 @@ def test_a_container_that_fills_up_slows_down() -> None:
     assert agents.evenness() < 0.6 and agents.rises()
     assert 0.9 < leak.evenness() < 1.1 and leak.rises()
     assert len(agents.points) <= POINTS
+
+
+def test_what_comes_in_bunches_is_counted_by_the_bunch() -> None:
+    """A record with its four fields now and then, or one thing with each request."""
+    rng, bunches, singly = random.Random(3), Filling(lambda: 0, 0), Filling(lambda: 0, 0)
+    entries = 0
+    for requests in range(0, 3000, 10):
+        entries += 5 * sum(rng.random() < 0.1 for _ in range(10))
+        bunches.add(float(requests), entries)
+        singly.add(float(requests), requests)
+    assert 0.5 * entries / 5 < bunches.events() < 2 * entries / 5
+    assert singly.events() == singly.taken
+
+
+@pytest.mark.parametrize(("before", "slows"), [(600, True), (300, False), (20, False)])
+def test_a_fill_that_was_faster_before_it_was_counted(before: int, slows: bool) -> None:
+    """Of 1,000 requests: 600, of which more would have been new then; 300, as now; 20, which a leak that began late has."""
+    filling = Filling(lambda: 0, 0)
+    for requests in range(1000, 2000, 20):
+        filling.add(float(requests), before + round(0.3 * (requests - 1000)))
+    assert filling.slows() is slows
 
 
 def test_upper_bounds_of_counts() -> None:

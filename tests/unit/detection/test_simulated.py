@@ -162,6 +162,18 @@ def test_few_entries_that_stay_where_most_are_taken_out(turnover: float, said: s
     assert found_with(evidence, "30 MB an hour", 3600) == said
 
 
+@pytest.mark.parametrize(("before", "seconds", "said"), [(0, 900, {"leak"}), (10**6, 900, set()), (10**6, 1800, {"leak"})])
+def test_a_container_that_fills_more_slowly_than_before_has_more_time(before: int, seconds: float, said: set[str]) -> None:
+    """It was filled when the counting began: a set of all there are, or what was loaded at the start."""
+    entries = [before]
+
+    def count() -> int:
+        entries[0] += 100
+        return entries[0]
+
+    assert found_with(Evidence(Bound.NONE, container="agents", entries=count), "30 MB an hour", seconds) == said
+
+
 @pytest.mark.parametrize(("in_part", "said"), [(True, {"leak"}), (False, set())])
 def test_a_table_that_stands_says_nothing_of_what_cannot_be_counted_in_it(in_part: bool, said: set[str]) -> None:
     """Of a fixed number of objects each may hold ever more; where all is counted, what is new takes another's place."""
