@@ -89,17 +89,7 @@ def judge(walk: Any, *, single: bool = False) -> Evidence:
         return Evidence(Bound.UNKNOWN, None, "no way to it was found" if complete else "the walk was cut short")
     if not single:
         ways = _fanned_out(ways)
-    groups: dict[tuple[Any, ...], list[Way]] = {}
-    for way in ways:
-        groups.setdefault(way.shape, []).append(way)
-    ranked = sorted(groups.values(), key=lambda group: -len(group))
-    staying = [g for g in ranked if not is_transient(g[0]) and len(g) >= STAYS_SHARE * len(ways)]
-    chosen = (staying or ranked)[0]
-    ends: dict[tuple[Any, ...], list[Way]] = {}   # below the container: the way that most take
-    for way in chosen:
-        ends.setdefault(tuple(step.shape for step in way.steps), []).append(way)
-    chained = [way for way in chosen if has_chain(way.steps)]
-    way = chained[0] if len(chained) > len(chosen) / 2 else max(ends.values(), key=len)[0]
+    chosen, way = _chosen(ways)
     found = bounds.bound_of(way)
     named = naming_step(way) if way.widest is not None else way.steps[0]
     words = " → ".join(_told_once(str(step) for step in way.steps))
@@ -113,6 +103,24 @@ def judge(walk: Any, *, single: bool = False) -> Evidence:
     outside = bounds.outside_of(way) if found.bound is Bound.EVICTION else None
     return Evidence(found.bound, words, found.detail or found.bound.value, container, count, found.limit, found.age, in_part,
                     outside, through(way))
+
+
+def _chosen(ways: list[Way]) -> tuple[list[Way], Way]:
+    """The ways that lead through what grows, and one that stands for them."""
+    stay = [way for way in ways if not is_transient(way)]
+    chained = [way for way in stay if has_chain(way.steps)]
+    if len(chained) > max(len(stay) / 2, STAYS_SHARE * len(ways)):   # each leaves the chain elsewhere: no two are alike
+        return chained, chained[0]
+    groups: dict[tuple[Any, ...], list[Way]] = {}
+    for way in ways:
+        groups.setdefault(way.shape, []).append(way)
+    ranked = sorted(groups.values(), key=lambda group: -len(group))
+    staying = [g for g in ranked if not is_transient(g[0]) and len(g) >= STAYS_SHARE * len(ways)]
+    chosen = (staying or ranked)[0]
+    ends: dict[tuple[Any, ...], list[Way]] = {}   # below the container: the way that most take
+    for way in chosen:
+        ends.setdefault(tuple(step.shape for step in way.steps), []).append(way)
+    return chosen, max(ends.values(), key=len)[0]
 
 
 def _told_once(words: Iterable[str]) -> Iterator[str]:

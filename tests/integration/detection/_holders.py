@@ -110,6 +110,7 @@ class Cache:
 registry, cache = Registry(), Cache()
 generations = Generations()
 hosts: dict[int, Page] = {}
+behind: Any = None
 last_links: deque[Link] = deque(maxlen=9)
 statements: OrderedDict[str, dict[int, Thing]] = OrderedDict()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import sys
 import types
 from typing import Any
@@ -76,6 +77,15 @@ def test_a_chain_that_hangs_on_a_bounded_container() -> None:
     _holders.last_links.clear()
     assert found.bound is Bound.NONE and found.detail == "a chain of objects" and found.entries is None, found
     assert found.holder is not None and " times " in found.holder and found.holder.count("Link.before") < 3, found.holder
+
+
+def test_the_lagging_side_of_a_tee() -> None:
+    """A chain that each thing leaves at another place: no two ways are alike."""
+    ahead, _holders.behind = itertools.tee(_holders.Thing() for _ in range(57 * 24))
+    found = evidence(list(ahead)[::8])
+    _holders.behind = None
+    assert found.bound is Bound.NONE and found.detail == "a chain of objects", found
+    assert found.holder is not None and "_holders:behind (_tee)" in found.holder, found.holder
 
 
 def test_lists_in_a_table_are_not_counted_by_the_table() -> None:
