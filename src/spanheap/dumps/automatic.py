@@ -9,7 +9,7 @@ Rules of this file:
 * Nothing is raised into the tick. What fails is counted, and logged the first time.
 * What only a dump needs is imported by the first one, by `load`, which no fork can come into.
 * A trigger that was held up by the cooldown asks again after it; what is refused otherwise is refused for as long.
-* One dump at a time, a manual one included: `Session._dump_lock` is taken without waiting.
+* One dump at a time, a manual one included: the profiler's `dump_lock` is taken without waiting.
 """
 
 from __future__ import annotations
@@ -133,12 +133,12 @@ class Automatic:
     def _write_emergency(self, session: Session, reason: int) -> bool:
         """Whether it was tried. From `write` on nothing is allocated until the file is complete."""
         prepared = self._prepared
-        if prepared is None or not session._dump_lock.acquire(False):
+        if prepared is None or not session._profiler.dump_lock.acquire(False):
             return False
         try:
             error = prepared.write(reason)
         finally:
-            session._dump_lock.release()
+            session._profiler.dump_lock.release()
         self._prepared = None
         self._to_enter = prepared.path, reason, error   # counted, paid for and logged by the next tick that has memory
         self._memory_refused = False
@@ -164,7 +164,7 @@ class Automatic:
                     self._prepared.close()
                 self._prepared = None
             elif self._prepared is None:
-                self._prepared = PreparedDump(directory, session._resource(), session._started)
+                self._prepared = PreparedDump(directory, session._profiler.resource(), session._profiler.started)
             self._why_unprepared = refusal
         except (OSError, MemoryError, DumpError) as error:
             self._why_unprepared = "failed"
@@ -308,7 +308,7 @@ class Automatic:
     def _dump(self, session: Session, trigger: Trigger, now: float) -> str | None:
         """Write it; returns why it was not, if it was not."""
         load(*DUMPING)
-        from spanheap.dumps import folder, largest_holders
+        from spanheap.dumps import annotated, folder, largest_holders
         from spanheap.dumps.budget import Busy
 
         directory = folder.opened(self.policy.folder)
@@ -333,17 +333,17 @@ class Automatic:
                 raise _Refused(entered)
             return True
 
-        if not session._dump_lock.acquire(False):
+        if not session._profiler.dump_lock.acquire(False):
             return "busy"
         try:
-            if session._write_dump(path, trigger.reason, lines, wanted) is None:
+            if annotated.write(session, path, trigger.reason, lines, wanted) is None:
                 return "saved"
         except Busy:
             return "busy"
         except _Refused as refused:
             return refused.why
         finally:
-            session._dump_lock.release()
+            session._profiler.dump_lock.release()
         self._last_sites = kept
         self.outcomes.written(trigger.reason, path, trigger.verdict)
         self._after(path)
@@ -368,11 +368,11 @@ class Automatic:
         from spanheap.dumps import description
         from spanheap.dumps.baseline import Baseline
 
-        if not session._dump_lock.acquire(False):
+        if not session._profiler.dump_lock.acquire(False):
             return
         try:
             capture = _core.Capture()
-            lines = description.lines(capture, session._resource(), "baseline", _core.hook_mode())
+            lines = description.lines(capture, session._profiler.resource(), "baseline", _core.hook_mode())
             comments = [line.encode("utf-8", "replace") for line in lines]
             self._baseline = Baseline(lambda fd: capture.write(fd, b"", comments, 0))
             self._base_sites = capture.site_bytes()
@@ -380,7 +380,7 @@ class Automatic:
             self._failed_baseline = True
             self.outcomes.failed("baseline", error)
         finally:
-            session._dump_lock.release()
+            session._profiler.dump_lock.release()
 
     def _budget(self, directory: Path) -> Budget:
         from spanheap.dumps.budget import Budget
