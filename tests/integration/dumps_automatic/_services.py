@@ -47,7 +47,7 @@ if fraction > 1:   # exhausted to the last block
         except MemoryError:
             pass
 dumps, deadline = session._profiler.dumps, time.monotonic() + 5
-while time.monotonic() < deadline and not dumps.outcomes.counts and dumps._to_enter is None:
+while time.monotonic() < deadline and not dumps.outcomes.counts and dumps._emergencies._to_enter is None:
     time.sleep(0.05)
 import os
 os._exit(0)
