@@ -71,7 +71,7 @@ def leak():
 while resident() < 0.95 * limit:
     leak()
 deadline = time.monotonic() + 5
-while time.monotonic() < deadline and not session._dumps.outcomes.counts:
+while time.monotonic() < deadline and not session._profiler.dumps.outcomes.counts:
     time.sleep(0.05)
 while True:
     leak()
