@@ -45,15 +45,15 @@ def service(request: pytest.FixtureRequest) -> Iterator[tuple[spanheap.Session, 
 
 def forget(session: spanheap.Session) -> None:
     """Let nothing count as read a moment ago."""
-    old = session._telemetry.reading
-    new = session._telemetry.reading = Reading(session, None)
+    old = session._profiler.telemetry.reading
+    new = session._profiler.telemetry.reading = Reading(session, None)
     new.memory_growth, new.heap_growth = old.memory_growth, old.heap_growth
 
 
 def read_all(session: spanheap.Session) -> int:
     """All that the callbacks do; how many points that makes."""
     forget(session)
-    return sum(len(list(i.read(session._telemetry.reading))) for i in INSTRUMENTS if i.read is not None)
+    return sum(len(list(i.read(session._profiler.telemetry.reading))) for i in INSTRUMENTS if i.read is not None)
 
 
 def test_callbacks(benchmark: Any, service: tuple[spanheap.Session, InMemoryMetricReader]) -> None:
@@ -79,7 +79,7 @@ def test_sdk_alone(benchmark: Any) -> None:
 
 def test_gc_pause(benchmark: Any, session: spanheap.Session) -> None:
     """What each collection of garbage costs more: the callback at its start and the one at its end."""
-    note, info = session._telemetry._pauses._note, {"generation": 0}
+    note, info = session._profiler.telemetry._pauses._note, {"generation": 0}
 
     def collected() -> None:
         note("start", info)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from spanheap import _core
+from spanheap.spans import providers
+
+if TYPE_CHECKING:
+    from spanheap.profiler import Profiler
 
 
 @dataclass(frozen=True)
@@ -115,3 +121,35 @@ class Stats:
     def of(cls, counters: dict[str, Any], **rest: Any) -> Stats:
         known = {f.name for f in fields(cls)}
         return cls(**{k: v for k, v in counters.items() if k in known}, **rest)
+
+
+def gather(profiler: Profiler) -> Stats:
+    """Of a profiler, from each of its parts."""
+    ticker, leaks, profiles = profiler.ticker, profiler.leaks, profiler.profiles
+    outcomes = profiler.dumps.outcomes if profiler.dumps is not None else None
+    return Stats.of(
+        _core.counters(),
+        hook=_core.hook_mode(),
+        attribution=_core.attribution() != _core.ATTRIBUTION_OFF,
+        sample_interval=_core.sample_interval(),
+        cpu_s=profiler.cpu_s(),
+        sampling=_core.sampling(),
+        reconfigured=profiler.switch.changes,
+        ticks=profiler.ticks,
+        longest_tick_s=profiler.longest_tick_s,
+        processor_errors=providers.processor_errors(),
+        tick_errors=ticker.errors if ticker else 0,
+        detector_errors=leaks.errors if leaks else 0,
+        pauses=leaks.pauses.pauses if leaks else 0,
+        paused_s=leaks.pauses.spent_ms / 1e3 if leaks else 0.0,
+        recorder=profiler.recorder.path if profiler.recorder else "",
+        recorder_errors=profiler.recorder_errors,
+        dumps_written=outcomes.total("written") if outcomes else 0,
+        dumps_refused=outcomes.total("refused") if outcomes else 0,
+        dumps_saved=outcomes.total("saved") if outcomes else 0,
+        dump_errors=outcomes.errors if outcomes else 0,
+        dumps_by_reason=outcomes.by_reason() if outcomes else {},
+        profiles_exported=profiles.counts().exported if profiles else 0,
+        profiles_lost=profiles.counts().lost if profiles else 0,
+        **profiler.spans._counters(),
+    )

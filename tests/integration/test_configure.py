@@ -170,13 +170,14 @@ def test_native_growth_is_not_made_up_of_what_was_not_sampled() -> None:
     """The heap of before the gap and the process of after it are not compared: the detector begins anew."""
     with spanheap.profile(tick=None) as session:
         session.tick(0.0)
-        before = session._leaks
+        before = session._profiler.leaks
         session.configure(enabled=False)
         session.tick(10.0)
-        assert session._leaks is before
+        assert session._profiler.leaks is before
         session.configure(enabled=True)
         session.tick(20.0)
-        assert session._leaks is not before and session._leaks is not None and session._leaks.errors == 0
+        after = session._profiler.leaks
+        assert after is not before and after is not None and after.errors == 0
 
 
 class TestSignal:

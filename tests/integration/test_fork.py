@@ -146,7 +146,7 @@ def test_a_fork_while_the_tick_thread_holds_its_lock(script: Script) -> None:
         session = spanheap.start(tick=0.05)
         held, done = threading.Event(), threading.Event()
         def hold():
-            with session._ticker._stop._cond:
+            with session._profiler.ticker._stop._cond:
                 held.set()
                 done.wait()
         holder = threading.Thread(target=hold)

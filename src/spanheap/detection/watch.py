@@ -18,10 +18,10 @@ from typing import Any
 from spanheap import _core, memory_limit, process
 from spanheap.detection import holding
 from spanheap.detection.clock import Clock
-from spanheap.detection.description import EXAMPLE_TRACES, describe, site_of_span, turnover
+from spanheap.detection.description import describe, turnover
 from spanheap.detection.detector import Detector
 from spanheap.detection.evidence import Bound, Evidence
-from spanheap.detection.kept_spans import Kept, KeptKey, KeptSpans, Name
+from spanheap.detection.kept_span_watch import KeptSpanWatch
 from spanheap.detection.native import NativeGrowth, NativeTrend
 from spanheap.detection.pauses import PauseBudget
 from spanheap.detection.percent import PercentRule
@@ -29,19 +29,12 @@ from spanheap.detection.policy import LeakPolicy
 from spanheap.detection.series import Aggregate, Group
 from spanheap.detection.verdict import Description, LeakVerdict
 from spanheap.snapshot.application import file_origin, module_origin
-from spanheap.snapshot.usage import Site
 
 logger = logging.getLogger("spanheap")
 
 LOOK_EVERY_S = 2.0
 LIMIT_EVERY_S = 60.0
-KEPT_MIN_BYTES = 64 * 1024     # below that nobody asks for names
-NAMES_AT_FIRST_S = 20.0        # by name at each look, after spans were first kept; then ever less often:
-NAMES_EVERY = 0.1              # of the time since then
-NAMES_AT_MOST_S = 15.0
-FILES_PER_LOOK = 256           # names to classify: 5 us each
-SITES = 64
-SITE_WAIT_S = 120.0
+FILES_PER_LOOK = 256   # names to classify: 5 us each
 
 
 class LeakWatch:
@@ -59,15 +52,14 @@ class LeakWatch:
         self._spans = spans
         self._clock = Clock()
         self._detector = Detector(policy, describe)
-        self._kept = KeptSpans()
+        self._kept = KeptSpanWatch(spans)
         self._native = NativeGrowth()
         self._percent = PercentRule(policy.percent, policy.within) if policy.percent is not None else None
         self._percent_said: LeakVerdict | None = None
         self._verdicts: list[LeakVerdict] = []
         self._logged: dict[tuple[object, ...], float] = {}
-        self._next_look = self._next_limit = self._next_names = self._names_since = 0.0
+        self._next_look = self._next_limit = 0.0
         self._limits: list[memory_limit.Limit] = []
-        self._sites: dict[KeptKey, tuple[Site | None, float]] = {}   # where spans of a name are made; asked for since
         self._collections = -1
         self._collected_at = self._looked_at = -1.0
         self._walked: set[object] = set()   # what has had a walk above the budget
@@ -131,9 +123,9 @@ class LeakWatch:
         self._looked_at = clock
         left = self._memory_left(clock, rss)
         verdicts = self._detector.observe(aggregate, aggregate.starts[-1], left)
-        self._look_at_spans(clock)
+        self._kept.look(clock)
         self._ask(clock, left)
-        kept = [self._kept_verdict(name, aggregate, left) for name in self._kept.found() if self._has_site(name)]
+        kept = self._kept.verdicts(aggregate, left, self._clock, self._verdicts)
         self._verdicts = self._merged(kept, [self._in_time(v) for v in verdicts], self._native_verdicts(aggregate, left))
         self._verdicts += self._percent_verdicts(aggregate, left)
         self._log()
@@ -153,11 +145,11 @@ class LeakWatch:
         """At most one walk a look: that of kept spans, or of the most material question."""
         if not self.policy.holders or not holding.available():
             return
-        for key in self._kept.questions():
+        for key in self._kept.names.questions():
             ended = key.kind == "retained_spans"
             found = self._within_budget(key, clock, lambda ms, key=key, ended=ended: holding.of_spans(key.name, ended, ms))
             if found is not None:
-                self._kept.answer(key, found)
+                self._kept.names.answer(key, found)
             return
         for question in self._detector.questions(left):
             found = self._within_budget(
@@ -190,58 +182,6 @@ class LeakWatch:
         if evidence.bound is Bound.GARBAGE and (gc.isenabled() or self._collected_at > until):
             return Evidence(Bound.COLLECTOR, evidence.holder)
         return evidence
-
-    # ------------------------------------------------------------ kept spans
-
-    def _look_at_spans(self, clock: float) -> None:
-        totals_of = getattr(self._spans, "retained_totals", None)
-        if totals_of is None or clock < self._next_names:
-            return
-        totals = totals_of()
-        rows: list[Kept] = []
-        if totals.retained_bytes >= KEPT_MIN_BYTES:
-            rows += _kept_rows(self._spans.retained())
-        if totals.unended_bytes >= KEPT_MIN_BYTES:
-            rows += [
-                Kept(KeptKey("unended_spans", r.name, r.root_name), r.spans, r.bytes, r.oldest_age_s, r.trace_ids)
-                for r in self._spans.unended()
-            ]
-        # By name is 20 ms of Python code for a full sample, less for the small one that there is at first.
-        self._names_since = self._names_since if rows else clock
-        kept_for = clock - self._names_since
-        rest = 0.0 if kept_for <= NAMES_AT_FIRST_S else min(NAMES_EVERY * kept_for, NAMES_AT_MOST_S)
-        self._next_names = clock + max(LOOK_EVERY_S, rest)
-        self._kept.observe(clock, rows)
-
-    def _has_site(self, name: Name) -> bool:
-        """A verdict waits for the first samples of its spans, which say where they are made; not for ever."""
-        key = name.last.key
-        site, asked_at = self._sites.get(key, (None, name.at))
-        if site is None:
-            self._sites[key] = site_of_span(key.name), asked_at
-            if len(self._sites) > SITES:
-                self._sites.pop(next(iter(self._sites)))
-        return site is not None or self._sites[key][0] is not None or name.at - asked_at > SITE_WAIT_S
-
-    def _share(self, name: Name, aggregate: Aggregate) -> float:
-        """Of the growth of the heap since spans of this name were first seen kept."""
-        starts, heap = aggregate.starts, aggregate.heap_bytes
-        grown = heap[-1] - next((size for start, size in zip(starts, heap, strict=True) if start >= name.since), heap[-1])
-        return min(1.0, (name.last.bytes - name.first.bytes) / grown) if grown > 0 else 1.0
-
-    def _kept_verdict(self, name: Name, aggregate: Aggregate, left: float | None) -> LeakVerdict:
-        key, rate = name.last.key, name.bytes_per_s
-        said = next((v for v in self._verdicts if (v.kind, v.span_name, v.root_name) == key), None)
-        evidence = name.evidence or Evidence(Bound.UNKNOWN)
-        return LeakVerdict(
-            kind=key.kind, site=self._sites[key][0] if key in self._sites else None,
-            span_name=key.name, root_name=key.root_name,
-            trace_ids=name.last.trace_ids[:EXAMPLE_TRACES], live_bytes=name.last.bytes, growth_bytes_per_s=rate,
-            share_of_growth=self._share(name, aggregate), confidence=0.99 if evidence.bound is Bound.SPANS else 0.9,
-            time_to_limit_s=left / rate if left is not None and rate > 0 else None, holder=evidence.holder,
-            since=said.since if said else self._clock.absolute(name.since), reason=evidence.detail or evidence.bound.value,
-            container=evidence.container, through=evidence.through,
-        )
 
     # ------------------------------------------------------------ the others
 
@@ -306,17 +246,3 @@ class LeakWatch:
 
 def _born_since(group: Group, aggregate: Aggregate, since: float) -> float:
     return sum(size for size, start in zip(group.live_bytes, aggregate.starts[:-1], strict=True) if start >= since)
-
-
-def _kept_rows(retained: list[Any]) -> list[Kept]:
-    """By name: a span and what its exporters were given are one."""
-    rows: dict[KeptKey, Kept] = {}
-    for r in retained:
-        key = KeptKey("retained_spans", r.name, r.root_name)
-        before = rows.get(key)
-        if before is None:
-            rows[key] = Kept(key, r.spans, r.bytes, r.oldest_age_s, r.trace_ids)
-        else:
-            oldest = max(before.oldest_age_s, r.oldest_age_s)
-            rows[key] = before._replace(spans=max(before.spans, r.spans), bytes=before.bytes + r.bytes, oldest_age_s=oldest)
-    return list(rows.values())

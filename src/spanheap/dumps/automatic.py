@@ -9,12 +9,11 @@ Rules of this file:
 * Nothing is raised into the tick. What fails is counted, and logged the first time.
 * What only a dump needs is imported by the first one, by `load`, which no fork can come into.
 * A trigger that was held up by the cooldown asks again after it; what is refused otherwise is refused for as long.
-* One dump at a time, a manual one included: `Session._dump_lock` is taken without waiting.
+* One dump at a time, a manual one included: the profiler's `dump_lock` is taken without waiting.
 """
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,26 +21,21 @@ from typing import TYPE_CHECKING
 
 from spanheap import _core, memory_limit
 from spanheap.detection.percent import PercentRule
+from spanheap.dumps.emergency import MACHINE_BYTES, EmergencyDumps
 from spanheap.dumps.loading import DUMPING, load
 from spanheap.dumps.on_signal import SignalRequest
 from spanheap.dumps.outcomes import Outcomes
 from spanheap.dumps.policy import DumpPolicy
 from spanheap.dumps.trigger import Ladder, Trigger, shows_the_same
-from spanheap.errors import DumpError
 
 if TYPE_CHECKING:
     from spanheap.dumps.baseline import Baseline
-    from spanheap.dumps.budget import Budget
-    from spanheap.dumps.emergency import PreparedDump
     from spanheap.session import Session
 
 LIMITS_EVERY_S = 30.0    # 0.4 ms
 READ_EVERY_S = 0.5       # the use of the limit: 40 us
 PREPARE_AT = 0.5         # of the limit; from there on an emergency dump is ready. For RLIMIT_AS, which refuses: at once
-PREPARE_EVERY_S = 30.0   # so often what is ready is held against the budget
 VERDICTS = 256           # remembered
-# A request that the whole machine could not serve says nothing about the heap.
-MACHINE_BYTES = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class Automatic:
@@ -57,19 +51,14 @@ class Automatic:
         self._limits: list[memory_limit.Limit] = []
         self._busy = threading.Lock()   # the re-entrancy latch: ticks may come from anywhere when tick=None
         self._fraction = 0.0
-        self._memory_refused = False
-        self._refused_below = MACHINE_BYTES
+        self._emergencies = EmergencyDumps(policy, self.outcomes)
         self._reset()
 
     def _reset(self) -> None:
         self._first: float | None = None
-        self._next_limits = self._next_reading = self._next_prepare = 0.0
-        self._wait_until = self._wait_until_emergency = 0.0
+        self._next_limits = self._next_reading = self._wait_until = 0.0
         self._served: dict[object, None] = {}
         self.outcomes.forget()
-        self._prepared: PreparedDump | None = None
-        self._why_unprepared: str | None = None
-        self._to_enter: tuple[Path, int, int] | None = None   # an emergency dump that is not yet in the budget
         self._baseline: Baseline | None = None
         self._base_sites: dict[int, float] = {}
         self._last_sites: dict[int, float] | None = None
@@ -90,9 +79,7 @@ class Automatic:
             self.outcomes.errors += 1
         if self._signal is not None:
             self._signal.remove()
-        if self._prepared is not None:
-            self._prepared.close()
-            self._prepared = None
+        self._emergencies.close()
         if self._baseline is not None:
             self._baseline.close()
             self._baseline = None
@@ -100,95 +87,26 @@ class Automatic:
     def forked(self) -> None:
         """In the child, whose heap, names and locks are its own from here on."""
         self._busy = threading.Lock()
-        self._memory_refused = False
+        self._emergencies.reset()
         self._reset()
 
     # ------------------------------------------------------------ emergencies
 
     def emergency(self, session: Session) -> None:
         """At the beginning of each tick, before anything that needs memory. Raises nothing."""
-        if not self.policy.on_memory_error:
-            return
-        if _core.take_refused(self._refused_below):
-            self._memory_refused = True
-        if not self._memory_refused or not self._busy.acquire(False):
+        if not (self.policy.on_memory_error and self._emergencies.is_asked_for() and self._busy.acquire(False)):
             return
         try:
-            if self._now < self._wait_until_emergency:
-                self._memory_refused = False
-                self.outcomes.refused("memory_error", "cooldown", None)
-                return
-            if self._prepared is None:   # where nothing was expected to refuse
-                self._prepare(session, self._now)
-            if self._prepared is None:
-                self._memory_refused = False
-                self.outcomes.refused("memory_error", self._why_unprepared or "busy", None)
-                return
-            self._write_emergency(session, 0)
+            self._emergencies.memory_refused(session, self._now)
         except Exception:   # a MemoryError, most likely: the next tick tries again
             self.outcomes.errors += 1
         finally:
             self._busy.release()
 
-    def _write_emergency(self, session: Session, reason: int) -> bool:
-        """Whether it was tried. From `write` on nothing is allocated until the file is complete."""
-        prepared = self._prepared
-        if prepared is None or not session._dump_lock.acquire(False):
-            return False
-        try:
-            error = prepared.write(reason)
-        finally:
-            session._dump_lock.release()
-        self._prepared = None
-        self._to_enter = prepared.path, reason, error   # counted, paid for and logged by the next tick that has memory
-        self._memory_refused = False
-        self._wait_until_emergency = self._now + self.policy.cooldown_s
-        self._next_prepare = self._now + PREPARE_EVERY_S
-        return True
-
-    def _prepare(self, session: Session, now: float) -> None:
-        """Make an emergency dump ready, if the budget allows one."""
-        load(*DUMPING)
-        from spanheap.dumps import folder
-        from spanheap.dumps.emergency import PreparedDump
-
-        self._next_prepare = now + PREPARE_EVERY_S
-        try:
-            directory = folder.opened(self.policy.folder)
-            if folder.free_bytes(directory) < self.policy.min_free_bytes:
-                refusal: str | None = "disk_space"
-            else:
-                refusal = self._budget(directory).refusal(now, emergency=True)
-            if refusal is not None:
-                if self._prepared is not None:
-                    self._prepared.close()
-                self._prepared = None
-            elif self._prepared is None:
-                self._prepared = PreparedDump(directory, session._resource(), session._started)
-            self._why_unprepared = refusal
-        except (OSError, MemoryError, DumpError) as error:
-            self._why_unprepared = "failed"
-            self.outcomes.failed("emergency", error)
-
     def _enter(self, now: float) -> None:
-        """An emergency dump was not paid for before it was written: that needs memory."""
-        if self._to_enter is None:
-            return
-        from spanheap.dumps.budget import Busy
-        from spanheap.dumps.emergency import REASONS
-
-        path, reason, error = self._to_enter
-        try:
-            self._budget(path.parent).spend(now, path.name, emergency=True, written=True)
-        except Busy:
-            return
-        except OSError as problem:
-            error = error or problem.errno or 0
-        self._to_enter = None
-        if error:
-            self.outcomes.failed(REASONS[reason], OSError(error, os.strerror(error)))
-        else:
-            self.outcomes.written(REASONS[reason], path)
+        """Count an emergency dump that was written; from then on it is one like the others."""
+        path = self._emergencies.enter(now)
+        if path is not None:
             self._after(path)
 
     # ------------------------------------------------------------ tick
@@ -207,24 +125,22 @@ class Automatic:
 
     def _step(self, session: Session, now: float) -> None:
         if now < self._now:   # the clock was set back: nothing may wait for it to catch up
-            self._next_limits = self._next_reading = self._next_prepare = now
+            self._next_limits = self._next_reading = now
             self._wait_until = min(self._wait_until, now + self.policy.cooldown_s)
-            self._wait_until_emergency = min(self._wait_until_emergency, now + self.policy.cooldown_s)
+            self._emergencies.set_back(now)
         self._now = now
         if self._first is None or now < self._first:
             self._first = now
         self._enter(now)
         rung = self._rung(session, now)
         if rung == "aggregates":
-            if now < self._wait_until_emergency or self._prepared is None:
-                self.outcomes.refused("memory_limit", self._why_unprepared or "cooldown", rung)
-            elif self._write_emergency(session, 1):
+            refusal = self._emergencies.limit_reached(session, now)
+            if refusal is None:
                 self._ladder.done(rung)
                 self.outcomes.served("memory_limit", rung)
                 self._enter(now)
                 return
-            else:
-                self.outcomes.refused("memory_limit", "busy", rung)
+            self.outcomes.refused("memory_limit", refusal, rung)
         for trigger in self._triggers(session, now, rung):
             self._serve(session, trigger, now)
             return   # one a tick
@@ -237,15 +153,15 @@ class Automatic:
         if now >= self._next_limits:
             self._next_limits = now + LIMITS_EVERY_S
             self._limits = memory_limit.find(given=self.policy.limit_bytes)
-            self._refused_below = max((limit.bytes for limit in self._limits), default=MACHINE_BYTES)
+            self._emergencies.refused_below = max((limit.bytes for limit in self._limits), default=MACHINE_BYTES)
         if now < self._next_reading or not self._limits:
             return None
         self._next_reading = now + READ_EVERY_S
         usage = memory_limit.tightest(self._limits)
         self._fraction = usage.fraction if usage is not None else 0.0
         refuses = any(limit.source == "RLIMIT_AS" for limit in self._limits)
-        if (refuses or self._fraction >= min(PREPARE_AT, self.policy.aggregates_at or 1.0)) and now >= self._next_prepare:
-            self._prepare(session, now)
+        if refuses or self._fraction >= min(PREPARE_AT, self.policy.aggregates_at or 1.0):
+            self._emergencies.keep_ready(session, now)
         return self._ladder.observe(now, self._fraction)
 
     def _triggers(self, session: Session, now: float, rung: str | None) -> Iterator[Trigger]:
@@ -308,13 +224,13 @@ class Automatic:
     def _dump(self, session: Session, trigger: Trigger, now: float) -> str | None:
         """Write it; returns why it was not, if it was not."""
         load(*DUMPING)
-        from spanheap.dumps import folder, largest_holders
-        from spanheap.dumps.budget import Busy
+        from spanheap.dumps import annotated, folder, largest_holders
+        from spanheap.dumps.budget import Budget, Busy
 
         directory = folder.opened(self.policy.folder)
         if folder.free_bytes(directory) < self.policy.min_free_bytes:
             return "disk_space"
-        budget = self._budget(directory)
+        budget = Budget.of(self.policy, directory)
         refusal = budget.refusal(now)
         if refusal is not None:
             if refusal == "cooldown":   # of another process, or of one before this
@@ -333,17 +249,17 @@ class Automatic:
                 raise _Refused(entered)
             return True
 
-        if not session._dump_lock.acquire(False):
+        if not session._profiler.dump_lock.acquire(False):
             return "busy"
         try:
-            if session._write_dump(path, trigger.reason, lines, wanted) is None:
+            if annotated.write(session, path, trigger.reason, lines, wanted) is None:
                 return "saved"
         except Busy:
             return "busy"
         except _Refused as refused:
             return refused.why
         finally:
-            session._dump_lock.release()
+            session._profiler.dump_lock.release()
         self._last_sites = kept
         self.outcomes.written(trigger.reason, path, trigger.verdict)
         self._after(path)
@@ -368,11 +284,11 @@ class Automatic:
         from spanheap.dumps import description
         from spanheap.dumps.baseline import Baseline
 
-        if not session._dump_lock.acquire(False):
+        if not session._profiler.dump_lock.acquire(False):
             return
         try:
             capture = _core.Capture()
-            lines = description.lines(capture, session._resource(), "baseline", _core.hook_mode())
+            lines = description.lines(capture, session._profiler.resource(), "baseline", _core.hook_mode())
             comments = [line.encode("utf-8", "replace") for line in lines]
             self._baseline = Baseline(lambda fd: capture.write(fd, b"", comments, 0))
             self._base_sites = capture.site_bytes()
@@ -380,12 +296,7 @@ class Automatic:
             self._failed_baseline = True
             self.outcomes.failed("baseline", error)
         finally:
-            session._dump_lock.release()
-
-    def _budget(self, directory: Path) -> Budget:
-        from spanheap.dumps.budget import Budget
-
-        return Budget(directory, cooldown_s=self.policy.cooldown_s, max_per_day=self.policy.max_per_day)
+            session._profiler.dump_lock.release()
 
 
 class _Refused(Exception):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from spanheap.dumps import folder as folders
+from spanheap.dumps.policy import DumpPolicy
 
 DAY_S = 86400.0
 _SKEW_S = 60.0         # between the clocks of two machines, or of the tick and the file system
@@ -45,6 +46,10 @@ class Budget:
         self._folder = folder
         self._cooldown_s = cooldown_s
         self._max_per_day = max_per_day
+
+    @classmethod
+    def of(cls, policy: DumpPolicy, folder: Path) -> Budget:
+        return cls(folder, cooldown_s=policy.cooldown_s, max_per_day=policy.max_per_day)
 
     def refusal(self, now: float, *, emergency: bool = False) -> str | None:
         """Why there is to be no dump now: "cooldown" or "budget"; None: there may be one. `now`: Unix seconds."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def lines(session: Session) -> list[str]:
     """None where the detector may not look for holders, or has no room in its pause budget for the walk."""
-    leaks = session._leaks
+    leaks = session._profiler.leaks
     predicted = holding.predicted_ms(_core.sums()[1])
     if leaks is None or not leaks.policy.holders or not holding.available():
         return []

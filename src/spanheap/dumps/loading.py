@@ -18,5 +18,5 @@ def load(*modules: str) -> None:
             importlib.import_module(f"spanheap.{module}")
 
 
-DUMPING = ("dumps.folder", "dumps.budget", "dumps.emergency", "dumps.baseline", "detection.holding", "retention.holders",
-           "dumps.largest_holders")
+DUMPING = ("dumps.folder", "dumps.budget", "dumps.prepared", "dumps.baseline", "dumps.annotated", "detection.holding",
+           "retention.holders", "dumps.largest_holders")

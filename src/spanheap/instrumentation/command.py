@@ -126,7 +126,8 @@ def _summary(session: Session, path: str, seconds: float) -> str:
 
 def _dumped(session: Session, path: str) -> str:
     if path == "none":
-        last = session._dumps.outcomes.last_path if session._dumps is not None else None
+        dumps = session._profiler.dumps
+        last = dumps.outcomes.last_path if dumps is not None else None
         return f"last dump {last}" if last is not None else "no dump"
     try:
         return f"dump {session.dump(pathlib.Path(path) if path else None, reason='end of spanheap run')}"

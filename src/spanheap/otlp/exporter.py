@@ -65,7 +65,7 @@ class ProfilesExporter:
         self.cpu_s = 0.0
         """Of the thread."""
         self._reset()
-        profiles_gauge.export(self, session._options.meter_provider)
+        profiles_gauge.export(self, session._profiler.options.meter_provider)
 
     def _reset(self) -> None:
         """To the beginning, but for the counts: locks may have been held in the process that was forked."""
@@ -92,9 +92,10 @@ class ProfilesExporter:
         session = self._session()
         if session is None or not session._running:
             raise SpanheapError("this session was shut down; its heap cannot be exported")
-        if session._profiles is not None and session._profiles is not self:
-            session._profiles.stop()
-        session._profiles = self
+        profiler = session._profiler
+        if profiler.profiles is not None and profiler.profiles is not self:
+            profiler.profiles.stop()
+        profiler.profiles = self
         if self._stop.is_set():   # after a stop()
             self._reset()
         self.ensure_running()
@@ -157,11 +158,11 @@ class ProfilesExporter:
                 return False
 
     def _encode(self, session: Session) -> Encoded | None:
-        snapshot = session.snapshot()
+        snapshot, profiler = session.snapshot(), session._profiler
         try:
             encoded = encode(
-                self._messages, snapshot, session._resource() or environment_resource(),
-                seconds=time.monotonic() - session._started, max_samples=self._max_samples, max_bytes=self._max_bytes)
+                self._messages, snapshot, profiler.resource() or environment_resource(),
+                seconds=time.monotonic() - profiler.started, max_samples=self._max_samples, max_bytes=self._max_bytes)
         except ValueError as error:
             self._counts["too_large"] += 1
             self._log("too_large", "a profile is not exported: %s", error)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
-from spanheap import _core
+from spanheap import _core, thread_names
 from spanheap.dumps import description
 from spanheap.errors import DumpError
 from spanheap.server.answer import Problem
@@ -38,18 +38,19 @@ def heap(session: Session, *, allocated: bool, collect: bool) -> IO[bytes]:
         gc.collect()
     file = spool()
     try:
-        if not session._dump_lock.acquire(timeout=LOCK_S):
+        profiler = session._profiler
+        if not profiler.dump_lock.acquire(timeout=LOCK_S):
             raise Problem(503, "a dump is being written, and its disk is slow", Retry_After="10")
         try:
             session._require_running()
-            session._name_threads()
+            thread_names.add_missing()
             capture = _core.Capture()
-            lines = description.lines(capture, session._resource(), "debug server", _core.hook_mode())
+            lines = description.lines(capture, profiler.resource(), "debug server", _core.hook_mode())
             error = capture.write(file.fileno(), _program().encode("utf-8", "replace"),
                                   [line.encode("utf-8", "replace") for line in lines],
-                                  round((time.monotonic() - session._started) * 1e9), allocated)
+                                  round((time.monotonic() - profiler.started) * 1e9), allocated)
         finally:
-            session._dump_lock.release()
+            profiler.dump_lock.release()
         _check(error)
     except BaseException:
         file.close()

@@ -93,7 +93,8 @@ class Server:
         else:
             logger.info("spanheap: the debug server of process %d is at %s", os.getpid(), self.url)
         try:
-            self._entry = entry.write(self.url, needs_token=self.policy.token is not None, dumps=session._options.dumps)
+            self._entry = entry.write(
+                self.url, needs_token=self.policy.token is not None, dumps=session._profiler.options.dumps)
         except (SpanheapError, OSError) as error:
             logger.warning("spanheap: the debug server is not found by the number of the process: %s", error)
 

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 def who(session: Session) -> dict[str, Any]:
     """The process."""
-    resource = session._resource()
+    resource = session._profiler.resource()
     return {
         "pid": os.getpid(),
         "program": os.path.basename(sys.argv[0] if sys.argv and sys.argv[0] else sys.executable or "python"),
         "service": str(resource.get("service.name", "")) or os.environ.get("OTEL_SERVICE_NAME", ""),
         "python": platform.python_version(),
         "spanheap": __version__,
-        "profiled_s": time.monotonic() - session._started,
+        "profiled_s": time.monotonic() - session._profiler.started,
         "time": time.time(),
     }
 

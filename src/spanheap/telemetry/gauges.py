@@ -132,9 +132,9 @@ def _callback(instrument: Instrument) -> Callable[[Any], list[Any]]:
             return []
         with _core.Muted():
             try:
-                return [Observation(value, attributes) for value, attributes in read(session._telemetry.reading)]
+                return [Observation(value, attributes) for value, attributes in read(session._profiler.telemetry.reading)]
             except Exception:
-                session._telemetry.failed(instrument.name)
+                session._profiler.telemetry.failed(instrument.name)
                 return []
 
     return observe

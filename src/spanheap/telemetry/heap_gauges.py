@@ -23,7 +23,7 @@ def _by_root(_reading: Reading) -> Values:
 
 
 def _by_label(reading: Reading) -> Values:
-    keys = reading.session._options.label_metrics
+    keys = reading.session._profiler.options.label_metrics
     sets = _core.live_by_labels() if keys else []
     for key in keys:
         by_value: dict[str, float] = {}
@@ -35,7 +35,7 @@ def _by_label(reading: Reading) -> Values:
 
 
 def _verdicts(reading: Reading) -> Values:
-    if reading.session._options.detect is not None:
+    if reading.session._profiler.options.detect is not None:
         kinds: list[str] = [verdict.kind for verdict in reading.session.leaks()]
         for kind in KINDS:
             yield kinds.count(kind), {LEAK_KIND: kind}

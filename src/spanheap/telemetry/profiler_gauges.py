@@ -49,7 +49,7 @@ def _losses(reading: Reading) -> Values:
     counters = reading.counters()
     for field, reason in LOSSES.items():
         yield counters[field], {LOSS: reason}
-    yield reading.session._telemetry.lost_pauses, {LOSS: "gc_pause_unrecorded"}
+    yield reading.session._profiler.telemetry.lost_pauses, {LOSS: "gc_pause_unrecorded"}
 
 
 def _rows(reading: Reading) -> Values:
@@ -60,7 +60,7 @@ def _rows(reading: Reading) -> Values:
 
 
 def _capacity(reading: Reading) -> Values:
-    options = reading.session._options
+    options = reading.session._profiler.options
     yield options.max_samples, {TABLE: "samples"}
     yield options.span_capacity, {TABLE: "active_spans"}
     yield options.span_capacity, {TABLE: "span_records"}
@@ -70,7 +70,7 @@ def _errors(reading: Reading) -> Values:
     stats = reading.session.stats()
     for component in ("processor", "tick", "detector", "recorder", "dump"):
         yield getattr(stats, f"{component}_errors"), {COMPONENT: component}
-    yield reading.session._telemetry.errors, {COMPONENT: "telemetry"}
+    yield reading.session._profiler.telemetry.errors, {COMPONENT: "telemetry"}
 
 
 def _status(reading: Reading) -> Values:
@@ -86,7 +86,7 @@ def _deaths(reading: Reading) -> Values:
 
 
 def _dumps(reading: Reading) -> Values:
-    dumps = reading.session._dumps
+    dumps = reading.session._profiler.dumps
     counts = dumps.outcomes.counts.copy() if dumps is not None else {}
     return [(number, {OUTCOME: outcome, REASON: reason}) for (outcome, reason), number in counts.items()] or [(0, {})]
 
@@ -105,7 +105,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     gauge("spanheap.profiler.memory", "By", "spanheap's own tables.",
           lambda reading: one(reading.counters()["memory_bytes"])),
     counter("spanheap.profiler.cpu.time", "s", "CPU time of taking samples and of the tick thread.",
-            lambda reading: one(reading.session._cpu_s())),
+            lambda reading: one(reading.session._profiler.cpu_s())),
     counter("spanheap.dump.count", "{dump}", "Automatic dumps that were wanted, by what became of them.", _dumps, OUTCOME,
             REASON),
     counter("spanheap.recorder.predecessor_deaths", "{death}",

@@ -46,8 +46,8 @@ if fraction > 1:   # exhausted to the last block
                 kept.append(bytearray(size))
         except MemoryError:
             pass
-deadline = time.monotonic() + 5
-while time.monotonic() < deadline and not session._dumps.outcomes.counts and session._dumps._to_enter is None:
+dumps, deadline = session._profiler.dumps, time.monotonic() + 5
+while time.monotonic() < deadline and not dumps.outcomes.counts and dumps._emergencies._to_enter is None:
     time.sleep(0.05)
 import os
 os._exit(0)
@@ -71,7 +71,7 @@ def leak():
 while resident() < 0.95 * limit:
     leak()
 deadline = time.monotonic() + 5
-while time.monotonic() < deadline and not session._dumps.outcomes.counts:
+while time.monotonic() < deadline and not session._profiler.dumps.outcomes.counts:
     time.sleep(0.05)
 while True:
     leak()

@@ -231,7 +231,7 @@ def test_a_dump_that_somebody_makes_is_not_waited_for(
     """The latch: refused as busy, written when it is free."""
     session = start()
     monkeypatch.setattr(session, "leaks", lambda: [verdict("GET /")])
-    with session._dump_lock:
+    with session._profiler.dump_lock:
         session.tick(START)
     assert session.stats().dumps_by_reason == {"refused.busy": 1}
     session.tick(START + 1)

@@ -36,7 +36,7 @@ def test_it_starts_with_the_environment_and_with_what_it_is_given(
     monkeypatch.setenv(P + "DETECT", "false")
     session = instrumentor.instrument(skip_dep_check=True, raise_exception_on_conflict=True)
     assert session is not None and session is spanheap.current()
-    assert session.stats().sample_interval == 4096 and session._leaks is None
+    assert session.stats().sample_interval == 4096 and session._profiler.leaks is None
     instrumentor.uninstrument()
     assert spanheap.current() is None
     again = instrumentor.instrument(sample_interval=1 << 13)

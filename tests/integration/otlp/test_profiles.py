@@ -164,9 +164,9 @@ def test_session_exports_periodically(service: Service, receivers: Receivers) ->
         assert service.metrics("spanheap.profile.sent")[""] > 1000
         stats = session.stats()
         assert stats.profiles_exported >= 3 and stats.profiles_lost == 0
-        assert session._profiles is not None and session._profiles.cpu_s > 0 and stats.cpu_s > 0
-    assert session._profiles is not None and session._profiles._thread is not None
-    assert not session._profiles._thread.is_alive()
+        assert session._profiler.profiles is not None and session._profiler.profiles.cpu_s > 0 and stats.cpu_s > 0
+    assert session._profiler.profiles is not None and session._profiler.profiles._thread is not None
+    assert not session._profiler.profiles._thread.is_alive()
 
 
 def test_page_lists_what_is_emitted(service: Service, receivers: Receivers) -> None:

@@ -103,7 +103,7 @@ FILLING = """
             tracer.start_span(f"name-{number}").end()
         session.tick(0.0)
         assert os.stat(path).st_size == size <= 8 << 20
-        assert session.spans._log.valid() and session._recorder.memory.valid()
+        assert session.spans._log.valid() and session._profiler.recorder.memory.valid()
         assert session.stats().names_overflowed > 0
 """
 

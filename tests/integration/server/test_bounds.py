@@ -83,8 +83,8 @@ def test_differences_leave_room_for_others(session: spanheap.Session, url: str) 
     clients = [connected(url) for _ in range(2)]
     for client in clients:
         client.sendall(b"GET /debug/pprof/heap?seconds=300 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert session._server is not None
-    deltas = session._server.deltas
+    assert session._profiler.server is not None
+    deltas = session._profiler.server.deltas
     until(lambda: deltas._value == 0)
     reply = ask(url, "/debug/pprof/heap?seconds=7")
     assert reply.status == 503 and reply.headers["Retry-After"] == "7"
@@ -106,8 +106,8 @@ def test_slow_clients_hold_up_nobody_and_are_ended(
     for _ in range(5):
         assert ask(url, "/debug/stats").status == 200
         dripping.sendall(b"x")
-    assert session._server is not None
-    connections = session._server._connections
+    assert session._profiler.server is not None
+    connections = session._profiler.server._connections
     with pytest.raises(OSError, match=r"reset|pipe"):
         drip(dripping)
     until(lambda: not connections)
@@ -122,7 +122,7 @@ def test_a_client_that_does_not_read_is_ended(session: spanheap.Session, url: st
     with connected(url) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.sendall(b"GET /debug/pprof/heap?debug=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        server = session._server
+        server = session._profiler.server
         assert server is not None
         until(lambda: server.requests == 1 and server.working._value == connection.REQUESTS and bool(server._connections))
         until(lambda: not server._connections)
@@ -132,7 +132,7 @@ def test_a_client_that_does_not_read_is_ended(session: spanheap.Session, url: st
 def test_too_many_connections_are_turned_away(session: spanheap.Session, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """At once and counted; when the others are gone, it is answered again."""
     idle = [connected(url) for _ in range(connection.CONNECTIONS)]
-    server = session._server
+    server = session._profiler.server
     assert server is not None
     until(lambda: len(server._connections) == connection.CONNECTIONS)
     assert raw(url, b"").startswith(b"HTTP/1.1 503 ") and server.refused == 1
@@ -181,7 +181,7 @@ def test_what_answering_allocates_is_not_the_services() -> None:
         before = session.stats().cpu_s
         for path in ("/", "/debug/spans", "/debug/stats", "/debug/pprof/heap", "/debug/pprof/heap?debug=1"):
             assert ask(session.debug_url, path).status == 200
-        until(lambda: session._server is not None and not session._server._connections)
+        until(lambda: session._profiler.server is not None and not session._profiler.server._connections)
         ours = [site for site in session.snapshot().sites()
                 if any(f.filename.endswith(("spanheap/server/handler.py", "spanheap/server/routes.py")) for f in site.stack)]
         assert ours == [] and session.stats().cpu_s > before and session.stats().samples_muted > 100
@@ -196,8 +196,8 @@ def test_shutdown_ends_it_at_once(provider: object, tmp_path: object) -> None:
     waiting = connected(url)
     waiting.sendall(b"GET /debug/pprof/heap?seconds=300 HTTP/1.1\r\nHost: localhost\r\n\r\n")
     silent = connected(url)
-    assert session._server is not None
-    deltas = session._server.deltas
+    assert session._profiler.server is not None
+    deltas = session._profiler.server.deltas
     until(lambda: deltas._value == 1)
     session.shutdown()
     assert session.debug_url is None
@@ -221,7 +221,7 @@ def test_the_end_of_the_process_does_not_wait(script: Script) -> None:
         clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
         clients[0].sendall(b"GET /debug/pprof/heap?seconds=300 HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n")
         clients[1].sendall(b"GET / HT")
-        while session._server.deltas._value == 2:
+        while session._profiler.server.deltas._value == 2:
             time.sleep(0.01)
         print("end")
     """)   # the script's own timeout is shorter than 300 s

@@ -122,9 +122,9 @@ def test_a_server_that_does_not_answer_is_asked_by_signal(
     pid = service(f"""
         policy = spanheap.DumpPolicy(signal=signal.SIGUSR2, folder={str(tmp_path / "auto")!r}, min_free_bytes=0)
         session = spanheap.start(tick=0.05, debug_server="127.0.0.1:0", dumps=policy)
-        path = session._server._entry.path
+        path = session._profiler.server._entry.path
         text = path.read_text()
-        session._server.close()
+        session._profiler.server.close()
         path.write_text(text)
     """)
     assert dump(pid, "-o", tmp_path / "copy.pb.gz") == 0

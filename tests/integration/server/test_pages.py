@@ -133,8 +133,8 @@ def test_dumps_on_request_are_bounded(
     """Ten a minute, and not on a disk that is nearly full."""
     statuses = [ask(url, "/debug/dump", "POST", X_Spanheap="1").status for _ in range(11)]
     assert statuses == [200] * 10 + [429] and len(list((tmp_path / "state" / "spanheap").iterdir())) == 10
-    assert session._server is not None
-    session._server.dumps.clear()
+    assert session._profiler.server is not None
+    session._profiler.server.dumps.clear()
     monkeypatch.setattr("spanheap.dumps.folder.free_bytes", lambda directory: 1000)
     full = ask(url, "/debug/dump", "POST", X_Spanheap="1")
     assert full.status == 507 and "MiB left" in full.text

@@ -123,7 +123,7 @@ def test_a_forked_child_has_a_server_of_its_own(script: Script, tmp_path: Path, 
         ours = session.debug_url
         open_request = client.connected(ours, 20)
         open_request.sendall(b"GET /debug/sta")
-        while not session._server._connections:
+        while not session._profiler.server._connections:
             time.sleep(0.01)
         read, write = os.pipe()
         pid = os.fork()
@@ -169,7 +169,7 @@ def test_a_child_that_only_execs_has_no_thread(script: Script) -> None:
         before = sockets()
         session = spanheap.start(debug_server="127.0.0.1:0")
         client = connected(session.debug_url, 20)
-        while not session._server._connections:
+        while not session._profiler.server._connections:
             time.sleep(0.01)
         pid = os.fork()
         if pid == 0:
@@ -185,7 +185,7 @@ def test_descriptors_that_somebody_else_closed_are_let_alone(script: Script) -> 
     script("""
         import os, time, spanheap
         session = spanheap.start(debug_server="127.0.0.1:0")
-        server = session._server
+        server = session._profiler.server
         numbers = sorted([server._listener.socket.fileno(), *(end.fileno() for end in server._wake)])
         files = []
         for number in numbers:

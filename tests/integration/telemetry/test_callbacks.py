@@ -30,7 +30,7 @@ def test_an_instrument_that_fails_is_counted_and_leaves_the_others_alone(
 ) -> None:
     """Logged once, by spanheap; the SDK, which would log it each time, sees nothing."""
     with spanheap.profile(tick=None, meter_provider=meters) as session:
-        monkeypatch.setattr(session._telemetry.reading, "counters", lambda: {}["no such counter"])
+        monkeypatch.setattr(session._profiler.telemetry.reading, "counters", lambda: {}["no such counter"])
         for _ in range(2):
             found = points(reader)
         assert "spanheap.heap.live" in found and "spanheap.span.active" not in found
@@ -42,9 +42,9 @@ def test_an_instrument_that_fails_is_counted_and_leaves_the_others_alone(
 def test_a_tick_that_cannot_record_goes_on(meters: MeterProvider, caplog: pytest.LogCaptureFixture) -> None:
     """The rest of the tick is done; the failure is counted."""
     with spanheap.profile(tick=None, meter_provider=meters) as session:
-        session._telemetry.reading.tick = None   # type: ignore[assignment, method-assign]
+        session._profiler.telemetry.reading.tick = None   # type: ignore[assignment, method-assign]
         session.tick(1.0)
-        assert session.stats().ticks == 1 and session._telemetry.errors == 1
+        assert session.stats().ticks == 1 and session._profiler.telemetry.errors == 1
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
 
 

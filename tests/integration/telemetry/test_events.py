@@ -102,7 +102,7 @@ def leak(tmp_path: Path, provider: Any) -> list[spanheap.LeakVerdict]:
             session.tick(float(now))
             if session.leaks():
                 break
-        assert session._events.errors == 0
+        assert session._profiler.events.errors == 0
         return session.leaks()
 
 
@@ -210,8 +210,8 @@ def test_one_that_raises_something_strange_neither(tmp_path: Path, caplog: pytes
     traces = TracerProvider(shutdown_on_exit=False)
     with spanheap.profile(tick=None, tracer_provider=traces, dumps=None) as session:
         for _ in range(3):
-            session._events.verdict(SimpleNamespace(trace_ids=[]))   # type: ignore[arg-type]
-        assert session._events.errors == 3
+            session._profiler.events.verdict(SimpleNamespace(trace_ids=[]))   # type: ignore[arg-type]
+        assert session._profiler.events.errors == 3
     assert len(caplog.records) == 1
 
 
