@@ -78,9 +78,11 @@ class Options:
                 raise TypeError(f"{name} must be a {kind.__name__} or None, not {getattr(self, name)!r}")
         for name, method in (("tracer_provider", "get_tracer"), ("meter_provider", "get_meter"),
                              ("logger_provider", "get_logger")):
-            provider = getattr(self, name)
-            if provider is not None and not callable(getattr(provider, method, None)):
-                raise TypeError(f"{name} must be None or have {method}(), which {provider!r} has not")
+            given = getattr(self, name)
+            several = given if name == "tracer_provider" and isinstance(given, (list, tuple)) and given else (given,)
+            for provider in several:
+                if given is not None and not callable(getattr(provider, method, None)):
+                    raise TypeError(f"{name} must be None or have {method}(), which {provider!r} has not")
         if self.recorder is not None:
             if not isinstance(self.recorder, (str, os.PathLike)):
                 raise TypeError(f"recorder must be None or the path of a file, not {self.recorder!r}")

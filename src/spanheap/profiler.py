@@ -78,7 +78,8 @@ class Profiler:
         given = (options.detect and options.detect.memory_limit) or (options.dumps and options.dumps.limit_bytes) or None
         self.telemetry = Telemetry(session, options.meter_provider, given)
         self.profiles: ProfilesExporter | None = None   # sets itself when it is started
-        self._start_check = StartCheck(options.tracer_provider, options.meter_provider, options.logger_provider)
+        self._start_check = StartCheck(
+            *providers.given(options.tracer_provider), options.meter_provider, options.logger_provider)
 
     # ------------------------------------------------------------ life
 
@@ -105,7 +106,7 @@ class Profiler:
             from spanheap.spans import propagation  # with it comes the context API
 
             propagation.install()
-        self._attached = providers.attach(self.options.tracer_provider)
+        self._attached = providers.attach_at_start(self.options.tracer_provider)
         self.telemetry.start()
         self._open_recorder()
         if self.dumps is not None:
@@ -197,7 +198,7 @@ class Profiler:
         _core.tick(_FRAMES_PER_TICK)
         thread_names.tick()
         if not self._attached:
-            self._attached = providers.attach(self.options.tracer_provider)
+            self._attached = providers.attach_again(self.options.tracer_provider)
         self._now = now
         watch.tick(now)
         if self.switch.tick() and self.leaks is not None:

@@ -15,6 +15,7 @@ from spanheap.detection.policy import LeakPolicy
 from spanheap.dumps.policy import DumpPolicy
 from spanheap.options import Options
 from spanheap.session import Session
+from spanheap.spans import providers
 
 if TYPE_CHECKING:
     from opentelemetry.metrics import MeterProvider
@@ -32,7 +33,7 @@ def start(
     seed: int | None = None,
     span_capacity: int = 16384,
     span_ttl: float = 300.0,
-    tracer_provider: TracerProvider | None = None,
+    tracer_provider: TracerProvider | Sequence[TracerProvider] | None = None,
     meter_provider: MeterProvider | None = None,
     logger_provider: object | None = None,
     tick: float | None = 1.0,
@@ -50,7 +51,7 @@ def start(
 ) -> Session:
     """Start profiling this process; the session runs until its `shutdown()`, or the end of the process.
 
-    A second start warns and returns the running session.
+    A second start warns and returns the running session, attached to the tracer_provider that is given.
 
     sample_interval: mean bytes between samples (default 512 KiB); 1 = every allocation.
     max_depth: frames kept of a stack, counted from the leaf.
@@ -59,7 +60,9 @@ def start(
     seed: makes the sampling of one thread repeatable, for tests.
     span_capacity: active spans tracked at the same time, and ended ones kept. span_ttl: seconds for which an ended one is
         kept at the most. See `Session.spans`.
-    tracer_provider, meter_provider, logger_provider: instead of the global ones.
+    tracer_provider: whose spans are followed, one or several; None: the global one and all others that there are. One
+        that is made later is followed once a sample meets one of its spans, or is given to a second start().
+    meter_provider, logger_provider: instead of the global ones.
     tick: seconds between housekeeping ticks; None: no thread, the caller calls `Session.tick(now)`.
     detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there.
     recorder: the file that says after a death of the process what it was doing (`spanheap recover FILE`); `{pid}` is filled
@@ -91,6 +94,8 @@ def start(
         already = running.current()
         if already is not None:
             warnings.warn("spanheap is already running; the running session is returned", RuntimeWarning, stacklevel=2)
+            if options.tracer_provider is not None:
+                providers.attach_again(options.tracer_provider)
             return already
         session = Session(options)
         session._start()

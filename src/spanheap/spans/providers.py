@@ -40,6 +40,26 @@ def attach(provider: Any | None) -> bool:
     return True
 
 
+def given(providers: Any | None) -> tuple[Any, ...]:
+    """One, several or None (the global one), as an option says, in turn."""
+    return tuple(providers) if isinstance(providers, (list, tuple)) else (providers,)
+
+
+def attach_at_start(providers: Any | None) -> bool:
+    """Attach to the provider given, or to each of several; None: to the global one, and to the others that there are.
+
+    False: not to all of them yet."""
+    if providers is None:
+        attach_to_all()
+    return attach_again(providers)
+
+
+def attach_again(providers: Any | None) -> bool:
+    """The same, without looking for others: whenever False was the answer."""
+    attached = [attach(provider) for provider in given(providers)]   # to each, also after one that is not ready
+    return all(attached)
+
+
 def adopt(span: Any) -> None:
     """Attach to the provider of this span, one that nobody told us of. Its next spans are tracked."""
     processors = sdk.span_processors(span)
@@ -88,7 +108,8 @@ def processor_errors() -> int:
 
 
 def resource_attributes(provider: Any | None) -> dict[str, Any]:
-    """The resource attributes of this (or the global) tracer provider; empty when it has none."""
+    """The resource attributes of this (or the global) tracer provider, of several the first's; empty when it has none."""
+    provider = given(provider)[0]
     if provider is None:
         from opentelemetry import trace
 

@@ -82,16 +82,41 @@ def test_a_span_may_end_in_another_thread(session: spanheap.Session, tracer: Tra
     assert session.spans.active() == []
 
 
-def test_spans_of_several_providers_meet_in_one_store(session: spanheap.Session, tracer: Tracer) -> None:
-    """Also of one that was not told of: from the second span on, when a sample has met the first."""
+def test_spans_of_several_providers_meet_in_one_store() -> None:
+    """And know each other: a parent may be of another provider."""
+    first, *others = providers = [TracerProvider(shutdown_on_exit=False) for _ in range(4)]
+    with spanheap.profile(tick=None, tracer_provider=providers) as session:
+        for number, provider in enumerate(others):
+            with first.get_tracer("t").start_as_current_span("outer"):
+                provider.get_tracer("t").start_span(f"inner {number}").end()
+        assert names(session) == ["inner 0", "outer", "inner 1", "outer", "inner 2", "outer"]
+        for record in session.spans.recent():
+            assert (record.flags & SpanFlags.ROOT == 0) == record.name.startswith("inner")
+
+
+def test_all_providers_that_there_are_when_none_is_given() -> None:
+    """None of them is global, and their spans are never current, so that no sample meets one."""
     providers = [TracerProvider(shutdown_on_exit=False) for _ in range(3)]
-    for number, provider in enumerate(providers):
-        provider.add_span_processor(spanheap._core.SpanProcessor())   # type: ignore[arg-type]
-        with tracer.start_as_current_span("outer"):
-            provider.get_tracer("t").start_span(f"inner {number}").end()
-    assert names(session) == ["inner 0", "outer", "inner 1", "outer", "inner 2", "outer"]
-    for record in session.spans.recent():
-        assert (record.flags & SpanFlags.ROOT == 0) == record.name.startswith("inner")
+    with spanheap.profile(tick=None) as session:
+        for number, provider in enumerate(providers):
+            provider.get_tracer("t").start_span(f"span {number}").end()
+        assert names(session) == ["span 0", "span 1", "span 2"]
+
+
+def test_a_provider_that_is_made_later_can_be_given_to_a_second_start(session: spanheap.Session) -> None:
+    """Which says that there is a session, and returns it."""
+    later = TracerProvider(shutdown_on_exit=False)
+    with pytest.warns(RuntimeWarning, match="already running"):
+        assert spanheap.start(tracer_provider=later) is session
+    later.get_tracer("t").start_span("later").end()
+    assert names(session) == ["later"]
+
+
+@pytest.mark.parametrize("wrong", [[], [TracerProvider(shutdown_on_exit=False), 5], 5])
+def test_what_is_no_provider_is_refused(wrong: Any) -> None:
+    """By name."""
+    with pytest.raises(TypeError, match="tracer_provider must be None or have get_tracer"):
+        spanheap.start(tracer_provider=wrong)
 
 
 def test_a_span_that_began_before_the_session_is_published_when_it_ends() -> None:
