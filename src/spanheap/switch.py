@@ -23,7 +23,6 @@ class Switch:
         self._lock = threading.Lock()
         self._signal = SignalRequest(number, "switch") if number is not None else None
         self._times = 0        # that the signal had come when it was last answered
-        self._replaced = False
 
     def start(self) -> None:
         """With sampling on, as the core has just begun."""
@@ -63,10 +62,7 @@ class Switch:
                 self.set(None, not self._enabled)
                 logger.warning("spanheap: sampling switched %s by a signal", "on" if self._enabled else "off")
             self._times = times
-            if not self._replaced and not self._signal.is_in_place():
-                self._replaced = True
-                logger.warning("spanheap: no switch on %s any more: the service, or its server, has replaced the handler; "
-                               "choose another signal, say SIGIO", self._signal.name)
+            self._signal.look_after()
         return self._enabled
 
     def take_resumed(self) -> bool:

@@ -131,6 +131,8 @@ class Automatic:
         self._now = now
         if self._first is None or now < self._first:
             self._first = now
+        if self._signal is not None:
+            self._signal.look_after()
         self._enter(now)
         rung = self._rung(session, now)
         if rung == "aggregates":

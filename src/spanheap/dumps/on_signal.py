@@ -22,7 +22,7 @@ class SignalRequest:
         self._number = number
         self._what = what
         self._previous: Callable[[int, FrameType | None], object] | int | None = None
-        self._installed = False
+        self._installed = self._replaced = False
 
     @property
     def name(self) -> str:
@@ -54,9 +54,12 @@ class SignalRequest:
             except (ValueError, OSError):
                 pass
 
-    def is_in_place(self) -> bool:
-        """Unless it was never installed, or another handler was put in its place."""
-        return not self._installed or signal.getsignal(self._number) == self._handle
+    def look_after(self) -> None:
+        """Say once that another handler was put in the place of this."""
+        if self._installed and not self._replaced and signal.getsignal(self._number) != self._handle:
+            self._replaced = True
+            logger.warning("spanheap: no %s on %s any more: the service, or its server, has replaced the handler; choose "
+                           "another signal, say SIGIO", self._what, self.name)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         self.asked = True

@@ -146,6 +146,21 @@ def test_a_signal_asks_for_a_dump_and_its_handler_is_called(start: Make, tmp_pat
         signal.signal(signal.SIGUSR2, before)
 
 
+def test_a_handler_that_was_replaced_is_told_once(start: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Gunicorn resets the signals of its workers."""
+    before = signal.getsignal(signal.SIGUSR2)
+    try:
+        session = start(signal=signal.SIGUSR2)
+        session.tick(START)
+        assert "replaced the handler" not in caplog.text
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        session.tick(START + 1)
+        session.tick(START + 2)
+        assert caplog.text.count("no dump on SIGUSR2 any more") == 1
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+
+
 def test_sigterm_goes_on_ending_a_process_without_a_handler(
     start: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
