@@ -1,7 +1,4 @@
-"""The bug classes that sampling profilers in CPython's allocators have had, and for each at least one mutant that has it.
-
-Two numbers are missing: pages of other libraries left writable (12) and files mapped on a full disk (13), whose tests are
-tests/bug_classes/test_library_rules.py."""
+"""The bug classes that sampling profilers in CPython's allocators have had, and for each at least one mutant that has it."""
 
 from __future__ import annotations
 
@@ -15,6 +12,7 @@ _LIVE = "native/src/live_table.c"
 
 _RULES = "tests/bug_classes/test_hook_rules.py::test_class_"
 _TABLES = "tests/bug_classes/test_table_rules.py::test_class_"
+_LIBRARIES = "tests/bug_classes/test_library_rules.py::test_class_"
 _PROCESS = "tests/bug_classes/test_process_rules.py::test_class_"
 _TEST_HOOK = "tests/integration/test_hook.py::test_"
 _TEST_FORK = "tests/integration/test_fork.py::test_"
@@ -34,6 +32,8 @@ BUG_CLASSES = {
     9: "a lock is held while the allocator beneath, which may wait for another thread, works",
     10: "thread-local state is gone while destructors of the thread still free and allocate",
     11: "greenlets switch stack and context, and what is kept by thread is another's",
+    12: "pages of other libraries are left writable",
+    13: "a file is mapped that the disk has no room for: a SIGBUS when it is written to",
     14: "the profiler's own state grows without bound, or is not told",
     15: "PyContextVar_Get inside an allocation leaves the variable's cache wrong for good",
     16: "a cap drops samples but not their bytes: the estimate is inflated",
@@ -279,6 +279,18 @@ static thread_state *own_state(void) {
             ("        if (self.pending[i].frame == frame) sh_profile_retag(", "        sh_profile_retag("),
         ),
         (f"{_PROCESS}11_a_switch_inside_start_span_mixes_no_spans",),
+    ),
+    Mutant(
+        "leaves-pages-writable", 12, "does not give a page of another library its protection back",
+        "native/python/got_patch.c",
+        (("    if (locked) mprotect((void *)page, page_size, protection);\n", ""),),
+        (f"{_LIBRARIES}12_pages_have_the_protection_they_had[now]",),
+    ),
+    Mutant(
+        "maps-what-the-disk-has-not", 13, "maps the file although its bytes could not be allocated",
+        "native/src/recorder.c",
+        (("    if (error) return error;\n    char *file = mmap(", "    char *file = mmap("),),
+        (f"{_LIBRARIES}13_a_full_disk_is_no_bus_error",),
     ),
     Mutant(
         "keeps-old-tables", 14, "maps new tables at a start with other options, and leaves the old ones mapped",
