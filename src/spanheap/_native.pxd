@@ -475,11 +475,17 @@ cdef extern from "alloc_hook.h":
         sh_profile profile
         sh_span_log *log
     sh_hook sh_the_hook
-    void sh_hook_settle_with_gil(uint32_t span)
-    bint sh_hook_has_pending()
     void sh_hook_mute()
     void sh_hook_unmute()
-    bint sh_hook_take_refused(size_t below)
+
+
+cdef extern from "pending_samples.h":
+    void sh_pending_settle_with_gil(uint32_t span)
+    bint sh_pending_exist()
+
+
+cdef extern from "refused_requests.h":
+    bint sh_refused_take(size_t below)
 
 
 cdef extern from "arena_count.h":
