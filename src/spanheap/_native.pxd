@@ -238,21 +238,24 @@ cdef extern from "spanheap/cohorts.h" nogil:
         double *live_bytes
         double updated, total_bytes
         uint64_t overflowed
-    ctypedef enum sh_cohort_pooling:
-        SH_COHORT_EACH
-        SH_COHORT_BY_SITE
-        SH_COHORT_BY_ROOT
     bint sh_cohorts_init(sh_cohorts *c, const sh_profile *p)
     void sh_cohorts_fini(sh_cohorts *c)
     void sh_cohorts_update(sh_cohorts *c, sh_profile *p)
     uint32_t sh_cohorts_unknown_file(sh_cohorts *c, const sh_profile *p)
     void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, unsigned char origin, unsigned char module_origin)
-    uint32_t sh_cohorts_select(const sh_cohorts *c, sh_cohort_pooling pooling, uint32_t min_epochs, uint32_t min_samples,
-                               sh_cohort_group *out, uint32_t n)
     bint sh_cohorts_match(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key key)
     bint sh_cohorts_group_of(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key *key)
     size_t sh_cohorts_memory(const sh_cohorts *c)
     bint sh_cohorts_valid(const sh_cohorts *c)
+
+
+cdef extern from "spanheap/cohort_selection.h" nogil:
+    ctypedef enum sh_cohort_pooling:
+        SH_COHORT_EACH
+        SH_COHORT_BY_SITE
+        SH_COHORT_BY_ROOT
+    uint32_t sh_cohorts_select(const sh_cohorts *c, sh_cohort_pooling pooling, uint32_t min_epochs, uint32_t min_samples,
+                               sh_cohort_group *out, uint32_t n)
 
 
 cdef extern from "spanheap/heap_snapshot.h" nogil:
