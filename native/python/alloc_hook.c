@@ -1,13 +1,11 @@
 #include "alloc_hook.h"
 
-#include "context.h"
-#include "frames.h"
 #include "hook_install.h"
+#include "hook_sample.h"
+#include "refused_requests.h"
 
 sh_hook sh_the_hook;
 #define hook sh_the_hook
-
-enum { MAX_PENDING = 32, START_SPAN_DEPTH = 16, TIMED_EVERY = 16 };
 
 /* No destructors: frees that come after a thread's teardown still find its zeroed or last state. */
 typedef struct {
@@ -16,94 +14,13 @@ typedef struct {
     sh_rng rng;
     uint32_t epoch;             /* of `left`; 0 = never drawn */
     const void *counted;        /* what RAW's or a classic hook gave out last, and has not taken back */
-    uint32_t slot, generation;  /* in the thread table */
-    uint32_t muted, pending_count;
-    int32_t pending_offset;     /* how far start_span had come at the last of `pending` */
+    uint32_t muted;
     enum { PROBE_NONE, PROBE_RAW, PROBE_OBJ_MEM, PROBE_SEEN } probe;
-    struct { sh_sample_ref sample; const void *frame; } pending[MAX_PENDING];   /* made inside a start_span call */
 } thread_state;
 
 static _Thread_local thread_state self;
 
-/* ------------------------------------------------------------------ taking a sample */
-
-/* The thread state of the caller if samples may be taken for it: it holds the GIL of the main interpreter. */
-static PyThreadState *sampling_state_in_hook(void) {
-    PyThreadState *tstate = SH_CURRENT_THREAD_STATE();
-#if PY_VERSION_HEX < 0x030C0000
-    /* There the "current" state is that of whoever holds the GIL, which need not be this thread. */
-    if (tstate && PyGILState_GetThisThreadState() != tstate) return NULL;
-#endif
-    return tstate && tstate->interp == hook.interpreter ? tstate : NULL;
-}
-
-static uint32_t thread_slot_in_hook(void) {
-    if (!sh_thread_table_owns(&hook.profile.threads, self.slot, self.generation)) {
-        self.slot = sh_thread_table_claim(&hook.profile.threads, (uint64_t)PyThread_get_thread_ident());
-        self.generation = hook.profile.threads.threads[self.slot].generation;
-    }
-    return self.slot;
-}
-
-static void pend_in_hook(sh_sample_ref sample, const void *frame, int32_t offset) {
-    /* Samples of another call are settled by now: that call has returned, or this one is nested in it (a sampler or processor
-     * that starts spans), and then it is the outer call's turn to wait. */
-    uint32_t kept = 0;
-    /* The next call may have its frame at the same address: start_span has no loops, so one that has gone back is another. */
-    if (offset < self.pending_offset) self.pending_count = 0;
-    self.pending_offset = offset;
-    for (uint32_t i = 0; i < self.pending_count; i++)
-        if (self.pending[i].frame == frame) self.pending[kept++] = self.pending[i];
-    self.pending_count = kept;
-    if (kept == MAX_PENDING) {   /* those released meanwhile need no span */
-        kept = 0;
-        for (uint32_t i = 0; i < MAX_PENDING; i++)
-            if (sh_live_table_is_live(&hook.profile.live, self.pending[i].sample)) self.pending[kept++] = self.pending[i];
-        self.pending_count = kept;
-    }
-    if (kept == MAX_PENDING) {
-        hook.pending_overflow++;
-        return;
-    }
-    self.pending[self.pending_count].sample = sample;
-    self.pending[self.pending_count++].frame = frame;
-}
-
-static void record_in_hook(PyThreadState *tstate, const void *address, size_t size, sh_rate rate) {
-    sh_profile *p = &hook.profile;
-    sh_live_table_prefetch(&p->live, address);   /* cold lines, wanted after the walk */
-    /* One sample in 16 is timed for all: two readings of the clock are a tenth of a sample. */
-    bool timed = hook.samples_begun++ % TIMED_EVERY == 0;
-    int64_t start_ns = sh_clock_ns(timed ? CLOCK_MONOTONIC : CLOCK_MONOTONIC_COARSE);
-    sh_frame frames[SH_MAX_DEPTH];
-    sh_frames_walk walk = sh_frames_walk_in_hook(tstate, frames, hook.max_depth);
-    bool is_new;
-    uint32_t stack = sh_stack_table_intern(&p->stacks, frames, walk.depth, p->ticks, &is_new);
-    if (is_new)
-        for (uint32_t i = 0; i < walk.depth; i++) Py_INCREF((PyObject *)frames[i].code);
-
-    sh_sample sample = {
-        .address = address, .size = size, .interval = rate.interval, .share = rate.share, .stack = stack,
-        .span = walk.marked_frame ? SH_SPAN_STARTING : sh_context_span_in_hook(tstate, &p->spans),
-        .thread = thread_slot_in_hook(), .labels = sh_context_labels_in_hook(tstate), .born_s = (uint32_t)(start_ns / 1000000000),
-        .clock_s = p->clock_s,
-    };
-    sh_sample_ref ref;
-    if (sh_profile_record_in_hook(p, &sample, &ref) && walk.marked_frame) pend_in_hook(ref, walk.marked_frame, walk.marked_offset);
-    /* Outside: no call of this thread is under way, so what is pending was made for spans that never started. */
-    if (!walk.marked_frame && (walk.depth < hook.max_depth || walk.depth >= START_SPAN_DEPTH)) self.pending_count = 0;
-    if (timed) hook.sampling_ns += (uint64_t)(sh_clock_ns(CLOCK_MONOTONIC) - start_ns) * TIMED_EVERY;
-}
-
-SH_HOT void sh_hook_settle_with_gil(uint32_t span) {
-    if (SH_LIKELY(self.pending_count == 0)) return;
-    const void *frame = sh_frames_find_marked_in_hook(PyThreadState_Get(), START_SPAN_DEPTH);
-    for (uint32_t i = 0; frame && i < self.pending_count; i++)
-        if (self.pending[i].frame == frame) sh_profile_retag(&hook.profile, self.pending[i].sample, span);
-    self.pending_count = 0;   /* what remains was made for spans that never started: it keeps SH_SPAN_STARTING, "<unsampled>" */
-}
-
-bool sh_hook_has_pending(void) { return self.pending_count != 0; }
+/* ------------------------------------------------------------------ probes */
 
 /* Both countdowns are made to run out, and are left as if nothing had been counted. */
 static int64_t left_before_probe, self_left_before_probe;
@@ -146,7 +63,7 @@ static SH_COLD PyThreadState *ran_out_in_hook(size_t size, size_t max_size, sh_r
         if (self.probe == PROBE_OBJ_MEM) self.probe = PROBE_SEEN;
         return NULL;
     }
-    PyThreadState *tstate = sampling_state_in_hook();
+    PyThreadState *tstate = sh_hook_sampling_state_in_hook();
     if (!tstate) return NULL;   /* another interpreter: the countdown stays as it is, for the main one */
     if (!hook.enabled || hook.paused) {
         hook.left = INT64_MAX;
@@ -186,13 +103,13 @@ static SH_COLD void raw_ran_out_in_hook(void *address, size_t size) {
         if (self.left >= 0) return;
     }
     sh_rate rate = self.rate;
-    PyThreadState *tstate = sampling_state_in_hook();
+    PyThreadState *tstate = sh_hook_sampling_state_in_hook();
     if (tstate) self.rate = rate_in_force();
     self.left = sh_sampler_draw(&self.rng, (double)self.rate.interval);
     if (!hook.enabled || !address) return;
     if (!tstate) atomic_fetch_add_explicit(&hook.without_thread_state, 1, memory_order_relaxed);
     else if (self.muted) hook.muted++;
-    else record_in_hook(tstate, address, size, rate);
+    else sh_hook_sample_in_hook(tstate, address, size, rate);
 }
 
 static inline bool raw_runs_out_in_hook(size_t size) {
@@ -203,18 +120,6 @@ static inline bool raw_runs_out_in_hook(size_t size) {
 }
 
 /* ------------------------------------------------------------------ RAW. ctx is ignored: a torn install is harmless */
-
-/* The smallest request that the system refused: one that is larger than the machine says nothing about the heap. */
-static SH_COLD void refused_in_hook(size_t size) {
-    size_t before = atomic_load_explicit(&hook.refused, memory_order_relaxed);
-    if (!before || size < before) atomic_store_explicit(&hook.refused, size | (size == 0), memory_order_relaxed);
-}
-
-bool sh_hook_take_refused(size_t below) {
-    size_t size = atomic_load_explicit(&hook.refused, memory_order_relaxed);
-    if (size) atomic_store_explicit(&hook.refused, 0, memory_order_relaxed);
-    return size && size < below;
-}
 
 static const PyMemAllocatorEx *raw_beneath(void) { return atomic_load_explicit(&hook.raw, memory_order_acquire); }
 
@@ -228,7 +133,7 @@ static inline void note_freed_in_hook(const void *p) {
 static void *raw_malloc_in_hook(void *ctx, size_t size) {
     const PyMemAllocatorEx *beneath = raw_beneath();
     void *p = beneath->malloc(beneath->ctx, size);
-    if (SH_UNLIKELY(!p)) refused_in_hook(size);
+    if (SH_UNLIKELY(!p)) sh_refused_note_in_hook(size);
     note_counted_in_hook(p);
     if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);
     return p;
@@ -237,7 +142,7 @@ static void *raw_malloc_in_hook(void *ctx, size_t size) {
 static void *raw_calloc_in_hook(void *ctx, size_t count, size_t size) {
     const PyMemAllocatorEx *beneath = raw_beneath();
     void *p = beneath->calloc(beneath->ctx, count, size);
-    if (SH_UNLIKELY(!p)) refused_in_hook(count * size);
+    if (SH_UNLIKELY(!p)) sh_refused_note_in_hook(count * size);
     note_counted_in_hook(p);
     if (raw_runs_out_in_hook(count * size)) raw_ran_out_in_hook(p, count * size);
     return p;
@@ -255,7 +160,7 @@ static void *realloc_in_hook(const PyMemAllocatorEx *beneath, void *old, size_t 
 
 static void *raw_realloc_in_hook(void *ctx, void *old, size_t size) {
     void *p = realloc_in_hook(raw_beneath(), old, size);
-    if (SH_UNLIKELY(!p)) refused_in_hook(size);
+    if (SH_UNLIKELY(!p)) sh_refused_note_in_hook(size);
     note_counted_in_hook(p);
     if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);
     return p;
@@ -304,7 +209,7 @@ static SH_COLD void *escape_malloc_sampled_in_hook(void *ctx, size_t size) {
     void *p = hook.pymalloc.malloc(ctx, SH_ESCAPE_BYTES);
     set_quiet(false);
     if (!p) return hook.pymalloc.malloc(ctx, size);
-    record_in_hook(tstate, p, size, rate);
+    sh_hook_sample_in_hook(tstate, p, size, rate);
     return p;
 }
 
@@ -316,7 +221,7 @@ static SH_COLD void *escape_calloc_sampled_in_hook(void *ctx, size_t count, size
     void *p = hook.pymalloc.calloc(ctx, 1, SH_ESCAPE_BYTES);
     set_quiet(false);
     if (!p) return hook.pymalloc.calloc(ctx, count, size);
-    record_in_hook(tstate, p, count * size, rate);
+    sh_hook_sample_in_hook(tstate, p, count * size, rate);
     return p;
 }
 
@@ -328,7 +233,7 @@ static SH_COLD void *escape_realloc_sampled_in_hook(void *ctx, void *old, size_t
     bool sampled = p != NULL;
     if (!p) p = hook.pymalloc.realloc(ctx, old, size);
     set_quiet(false);
-    if (sampled) record_in_hook(tstate, p, size, rate);
+    if (sampled) sh_hook_sample_in_hook(tstate, p, size, rate);
     return p;
 }
 
@@ -365,11 +270,11 @@ void sh_hook_fill_escape(PyMemAllocatorEx *a) {
 
 static void classic_count_in_hook(void *p, size_t size) {
     sh_rate rate;
-    if (SH_UNLIKELY(!p)) refused_in_hook(size);
+    if (SH_UNLIKELY(!p)) sh_refused_note_in_hook(size);
     note_counted_in_hook(p);
     if (SH_LIKELY((hook.left -= (int64_t)(size | (size == 0))) >= 0)) return;
     PyThreadState *tstate = ran_out_in_hook(size, SIZE_MAX, &rate);
-    if (tstate && p) record_in_hook(tstate, p, size, rate);
+    if (tstate && p) sh_hook_sample_in_hook(tstate, p, size, rate);
 }
 
 static void *classic_malloc_in_hook(void *ctx, size_t size) {

@@ -1,4 +1,4 @@
-/* The allocator hook: which allocations are sampled, and what a sample records.
+/* The allocator hook: which allocations are sampled. What a sample records is in hook_sample.h.
  *
  * Two ways of hooking, chosen at install by what lies beneath (docs/decisions/0002-escape-to-raw.md):
  *
@@ -47,7 +47,6 @@ typedef struct {
     uint32_t max_depth;
     int64_t window_end_ns;         /* 0: OBJ/MEM are hooked all the time */
     _Atomic uint64_t without_thread_state;   /* RAW samples that could not be taken */
-    _Atomic size_t refused;        /* bytes of the smallest request that got NULL since it was asked for; 0: none */
     uint64_t muted, pending_overflow, samples_begun, sampling_ns;
     sh_label_table labels;
     sh_profile profile;
@@ -63,10 +62,6 @@ void sh_hook_fill_raw(PyMemAllocatorEx *allocator);
 
 /* Draws the OBJ/MEM countdown anew at the rate in force. */
 void sh_hook_draw_with_gil(void);
-/* A span has started on this thread, in this slot: pending samples of its start_span call belong to it, older ones to none. */
-void sh_hook_settle_with_gil(uint32_t span);
-/* There are such samples. */
-bool sh_hook_has_pending(void);
 /* Between these two, an allocation of this thread that arrives at our RAW hook (or at OBJ's and MEM's) is noticed, not sampled. */
 void sh_hook_probe_begin(bool raw);
 bool sh_hook_probe_end(void);
@@ -78,7 +73,5 @@ void sh_hook_release_foreign_in_hook(const void *address);
 /* Nothing that this thread allocates is sampled until unmuted (nests). */
 void sh_hook_mute(void);
 void sh_hook_unmute(void);
-/* Whether the system has refused memory since the last call, and for less than so many bytes. */
-bool sh_hook_take_refused(size_t below);
 
 #endif

@@ -1,6 +1,7 @@
 #include "span_events.h"
 
 #include "alloc_hook.h"
+#include "pending_samples.h"
 #include "name_cache.h"
 #include "span_fields.h"
 #include "span_watch.h"
@@ -87,7 +88,7 @@ SH_HOT bool sh_span_started_as_with_gil(PyObject *span, PyObject *context, PyObj
     start.type = Py_TYPE(span);
     start.name = number_of(name);   /* last: nothing borrowed is used after it */
     uint32_t slot = sh_span_table_start(&sh_the_hook.profile.spans, &start);
-    sh_hook_settle_with_gil(slot);
+    sh_pending_settle_with_gil(slot);
     if (SH_UNLIKELY(sh_watch_list_wants(&sh_the_watch, start.span_id))) {
         sh_the_hook.profile.spans.spans[slot].watched = slot >= SH_SPAN_FIRST;
         sh_span_watch_started_with_gil(span, &start, slot);

@@ -2,31 +2,8 @@
 
 #include <string.h>
 
+#include "span_index.h"
 #include "spanheap/string_table.h"
-
-enum { FIRST_INDEX_BITS = 8 };   /* one page */
-
-static size_t index_size(const sh_span_index *index) { return (size_t)1 << index->bits; }
-static size_t index_bytes(const sh_span_index *index) {
-    return (((size_t)1 << index->max_bits) * 3 / 2) * sizeof *index->entries;
-}
-
-static unsigned first_bits(const sh_span_index *index) {
-    return index->max_bits < FIRST_INDEX_BITS ? index->max_bits : FIRST_INDEX_BITS;
-}
-
-static bool init_index(sh_span_index *index, uint32_t capacity) {
-    *index = (sh_span_index){ .max_bits = sh_log2_ceil((size_t)capacity * 2) };
-    index->bits = first_bits(index);
-    index->entries = sh_pages_map(index_bytes(index));
-    return index->entries != NULL;
-}
-
-static void clear_index(sh_span_index *index) {
-    if (index->count) sh_pages_zero(index->entries, index_size(index) * sizeof *index->entries);
-    index->count = 0;
-    index->bits = first_bits(index);
-}
 
 bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ended, uint32_t max_recent,
                         const uint32_t pseudo_names[SH_SPAN_FIRST]) {
@@ -37,8 +14,8 @@ bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ende
     t->spans = sh_pages_map(t->capacity * sizeof *t->spans);
     t->recent = sh_pages_map((max_recent + 1) * sizeof *t->recent);
     t->met = sh_pages_map(SH_SPANS_MET * sizeof *t->met);
-    bool ok = init_index(&t->by_address, t->capacity);
-    if (!init_index(&t->by_id, t->capacity) || !ok || !t->spans || !t->recent || !t->met) {
+    bool ok = sh_span_index_init(&t->by_address, t->capacity);
+    if (!sh_span_index_init(&t->by_id, t->capacity) || !ok || !t->spans || !t->recent || !t->met) {
         sh_span_table_fini(t);
         return false;
     }
@@ -50,87 +27,11 @@ bool sh_span_table_init(sh_span_table *t, uint32_t max_active, uint32_t max_ende
 
 void sh_span_table_fini(sh_span_table *t) {
     sh_pages_unmap(t->spans, t->capacity * sizeof *t->spans);
-    sh_pages_unmap(t->by_address.entries, index_bytes(&t->by_address));
-    sh_pages_unmap(t->by_id.entries, index_bytes(&t->by_id));
+    sh_span_index_fini(&t->by_address);
+    sh_span_index_fini(&t->by_id);
     sh_pages_unmap(t->recent, (t->max_recent + 1) * sizeof *t->recent);
     sh_pages_unmap(t->met, SH_SPANS_MET * sizeof *t->met);
     memset(t, 0, sizeof *t);
-}
-
-/* ------------------------------------------------------------------ the two indexes */
-
-typedef enum { BY_ADDRESS, BY_ID } key_kind;
-
-static sh_span_index *index_of(sh_span_table *t, key_kind kind) { return kind == BY_ADDRESS ? &t->by_address : &t->by_id; }
-
-static uint64_t key_of(const sh_span *s, key_kind kind) {
-    return kind == BY_ADDRESS ? (uint64_t)(uintptr_t)s->object >> 4 : s->span_id;
-}
-
-static uint32_t hash_of(uint64_t key) { return (uint32_t)(sh_hash_u64(key) >> 32); }
-
-static size_t home_of(const sh_span_index *index, uint32_t hash) { return hash >> (32 - index->bits); }
-
-/* Where the key is, or else goes. */
-static size_t find(const sh_span_table *t, key_kind kind, uint64_t key) {
-    const sh_span_index *index = kind == BY_ADDRESS ? &t->by_address : &t->by_id;
-    uint32_t hash = hash_of(key);
-    size_t mask = index_size(index) - 1, i = home_of(index, hash);
-    for (; index->entries[i].slot; i = (i + 1) & mask)
-        if (index->entries[i].hash == hash && key_of(&t->spans[index->entries[i].slot], kind) == key) break;
-    return i;
-}
-
-static uint32_t found(const sh_span_table *t, key_kind kind, uint64_t key) {
-    return (kind == BY_ADDRESS ? &t->by_address : &t->by_id)->entries[find(t, kind, key)].slot;
-}
-
-static SH_HOT void unindex(sh_span_table *t, key_kind kind, uint32_t slot) {
-    sh_span_index *index = index_of(t, kind);
-    uint32_t hash = hash_of(key_of(&t->spans[slot], kind));
-    size_t mask = index_size(index) - 1, hole = home_of(index, hash);
-    while (index->entries[hole].slot != slot) {
-        if (!index->entries[hole].slot) return;   /* the key was taken over by a later span */
-        hole = (hole + 1) & mask;
-    }
-    for (size_t i = (hole + 1) & mask; index->entries[i].slot; i = (i + 1) & mask) {
-        size_t home = home_of(index, index->entries[i].hash);
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
-            index->entries[hole] = index->entries[i];
-            hole = i;
-        }
-    }
-    index->entries[hole].slot = 0;
-    index->count--;
-}
-
-/* Twice the size. Nothing is allocated: this may be inside a hook. */
-static SH_COLD void grow_index(sh_span_index *index) {
-    size_t old_size = index_size(index);
-    sh_span_entry *old = index->entries + 2 * old_size;
-    memcpy(old, index->entries, old_size * sizeof *old);
-    memset(index->entries, 0, old_size * sizeof *old);
-    index->bits++;
-    size_t mask = index_size(index) - 1;
-    for (size_t i = 0; i < old_size; i++) {
-        if (!old[i].slot) continue;
-        size_t place = home_of(index, old[i].hash);
-        while (index->entries[place].slot) place = (place + 1) & mask;
-        index->entries[place] = old[i];
-    }
-    memset(old, 0, old_size * sizeof *old);
-}
-
-/* Enters the slot under its key. The span that had the key keeps its slot but can no longer be found by it. */
-static SH_HOT uint32_t reindex(sh_span_table *t, key_kind kind, uint32_t slot) {
-    sh_span_index *index = index_of(t, kind);
-    if (SH_UNLIKELY(index->count * (size_t)2 >= index_size(index)) && index->bits < index->max_bits) grow_index(index);
-    uint64_t key = key_of(&t->spans[slot], kind);
-    size_t position = find(t, kind, key);
-    uint32_t previous = index->entries[position].slot;
-    index->entries[position] = (sh_span_entry){ hash_of(key), slot };
-    index->count += !previous;
-    return previous;
 }
 
 /* ------------------------------------------------------------------ life of a slot */
@@ -174,8 +75,8 @@ static void leave_active(sh_span_table *t, uint32_t slot) {
 
 static SH_COLD void deactivate(sh_span_table *t, uint32_t slot) {
     leave(t, &t->spans[slot]);
-    unindex(t, BY_ADDRESS, slot);
-    unindex(t, BY_ID, slot);
+    sh_span_index_remove(t, SH_BY_ADDRESS, slot);
+    sh_span_index_remove(t, SH_BY_ID, slot);
     leave_active(t, slot);
     sh_span_table_release(t, slot);
 }
@@ -187,19 +88,15 @@ static void retire(sh_span_table *t, uint32_t slot) {
         return;
     }
     leave(t, &t->spans[slot]);
-    unindex(t, BY_ADDRESS, slot);
+    sh_span_index_remove(t, SH_BY_ADDRESS, slot);
     leave_active(t, slot);
     uint32_t *place = &t->recent[t->retired++ % t->max_recent], oldest = *place;
     *place = slot;
     if (oldest) {
-        unindex(t, BY_ID, oldest);
+        sh_span_index_remove(t, SH_BY_ID, oldest);
         sh_span_table_release(t, oldest);
     }
     SH_PREFETCH(&t->spans[t->recent[t->retired % t->max_recent]]);
-}
-
-static void prefetch_entry(const sh_span_table *t, uint64_t span_id) {
-    SH_PREFETCH(&t->by_id.entries[home_of(&t->by_id, hash_of(span_id))]);
 }
 
 static uint32_t take_slot(sh_span_table *t) {
@@ -210,7 +107,7 @@ static uint32_t take_slot(sh_span_table *t) {
 }
 
 SH_HOT uint32_t sh_span_table_known(const sh_span_table *t, uint64_t span_id) {
-    return span_id ? found(t, BY_ID, span_id) : SH_SPAN_NONE;
+    return span_id ? sh_span_index_get(t, SH_BY_ID, span_id) : SH_SPAN_NONE;
 }
 
 /* Freed without end(), and its address was given to another; or a second start of its id, so that it can never be ended by it. */
@@ -221,10 +118,10 @@ static SH_COLD void end_replaced(sh_span_table *t, uint32_t slot) {
 }
 
 SH_HOT uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start) {
-    prefetch_entry(t, start->span_id);
+    sh_span_index_prefetch(&t->by_id, start->span_id);
     if (t->max_recent)   /* what the next end takes out of the index */
-        prefetch_entry(t, t->spans[t->recent[t->retired % t->max_recent]].span_id);
-    if (SH_UNLIKELY(t->active >= t->max_active)) end_replaced(t, found(t, BY_ADDRESS, (uint64_t)(uintptr_t)start->object >> 4));
+        sh_span_index_prefetch(&t->by_id, t->spans[t->recent[t->retired % t->max_recent]].span_id);
+    if (SH_UNLIKELY(t->active >= t->max_active)) end_replaced(t, sh_span_index_get(t, SH_BY_ADDRESS, sh_span_address_key(start->object)));
     uint32_t slot = t->active < t->max_active ? take_slot(t) : SH_SPAN_NONE;
     if (SH_UNLIKELY(!slot)) {
         t->untracked++;
@@ -240,14 +137,14 @@ SH_HOT uint32_t sh_span_table_start(sh_span_table *t, const sh_span_start *start
     if (root != slot) sh_span_table_retain(t, root);
     if (SH_UNLIKELY(t->slots != NULL)) t->spans[slot].place = enter(t, &t->spans[slot]);
     t->active++;
-    uint32_t same_address = reindex(t, BY_ADDRESS, slot), same_id = reindex(t, BY_ID, slot);
+    uint32_t same_address = sh_span_index_enter(t, SH_BY_ADDRESS, slot), same_id = sh_span_index_enter(t, SH_BY_ID, slot);
     if (SH_UNLIKELY(same_address)) end_replaced(t, same_address);   /* of another id, or it is that of the next line */
     if (SH_UNLIKELY(same_id)) end_replaced(t, same_id);
     return slot;
 }
 
 bool sh_span_table_end(sh_span_table *t, uint64_t span_id, uint32_t name) {
-    uint32_t slot = found(t, BY_ID, span_id);
+    uint32_t slot = sh_span_index_get(t, SH_BY_ID, span_id);
     if (!slot || !t->spans[slot].active) return false;
     sh_span_table_end_slot(t, slot, name);
     return true;
@@ -260,7 +157,7 @@ SH_HOT void sh_span_table_end_slot(sh_span_table *t, uint32_t slot, uint32_t nam
 }
 
 uint32_t sh_span_table_find_in_hook(const sh_span_table *t, const void *object, const void *type) {
-    uint32_t slot = found(t, BY_ADDRESS, (uint64_t)(uintptr_t)object >> 4);
+    uint32_t slot = sh_span_index_get(t, SH_BY_ADDRESS, sh_span_address_key(object));
     return slot && t->spans[slot].type == type ? slot : SH_SPAN_NONE;
 }
 
@@ -276,7 +173,7 @@ uint32_t sh_span_table_meet_in_hook(sh_span_table *t, const void *object, const 
                                 .provisional = true, .sampled = t->spans[pseudo].sampled };
     t->met[t->met_count++] = slot;
     /* An active span of another type at this address was freed without end(): by id it can still be ended. */
-    reindex(t, BY_ADDRESS, slot);
+    sh_span_index_enter(t, SH_BY_ADDRESS, slot);
     return slot;
 }
 
@@ -306,7 +203,7 @@ bool sh_span_table_settle(sh_span_table *t, uint32_t slot, const void *object, c
     if (!i || t->spans[slot].object != object) return false;
     memmove(&t->met[i - 1], &t->met[i], (t->met_count - i) * sizeof *t->met);
     t->met_count--;
-    unindex(t, BY_ADDRESS, slot);
+    sh_span_index_remove(t, SH_BY_ADDRESS, slot);
     fill_in(t, slot, facts);
     t->settled++;
     sh_span_table_release(t, slot);
@@ -330,8 +227,8 @@ void sh_span_table_set_slots(sh_span_table *t, sh_active_slots *slots) {
 
 void sh_span_table_clear(sh_span_table *t) {
     if (t->slots) sh_active_slots_clear(t->slots);
-    clear_index(&t->by_address);
-    clear_index(&t->by_id);
+    sh_span_index_clear(&t->by_address);
+    sh_span_index_clear(&t->by_id);
     if (t->retired) sh_pages_zero(t->recent, t->max_recent * sizeof *t->recent);
     t->retired = t->inherited = t->active_inherited = 0;
     t->high = SH_SPAN_FIRST;
@@ -361,7 +258,7 @@ uint32_t sh_span_table_oldest(const sh_span_table *t, uint32_t *slots, uint32_t 
 }
 
 size_t sh_span_table_memory(const sh_span_table *t) {
-    return t->high * sizeof *t->spans + (index_size(&t->by_address) + index_size(&t->by_id)) * sizeof *t->by_id.entries;
+    return t->high * sizeof *t->spans + (sh_span_index_size(&t->by_address) + sh_span_index_size(&t->by_id)) * sizeof *t->by_id.entries;
 }
 
 bool sh_span_table_valid(const sh_span_table *t) {
@@ -374,10 +271,10 @@ bool sh_span_table_valid(const sh_span_table *t) {
         inherited += s->active && !sh_span_table_is_listed(t, s);
         provisional += s->provisional;
         if (!t->spans[s->root].refs || t->spans[s->root].root != s->root) return false;
-        if (s->active && found(t, BY_ID, s->span_id) != slot) return false;
+        if (s->active && sh_span_index_get(t, SH_BY_ID, s->span_id) != slot) return false;
     }
-    for (size_t i = 0; i < index_size(&t->by_id); i++) by_id += t->by_id.entries[i].slot != 0;
-    for (size_t i = 0; i < index_size(&t->by_address); i++) {
+    for (size_t i = 0; i < sh_span_index_size(&t->by_id); i++) by_id += t->by_id.entries[i].slot != 0;
+    for (size_t i = 0; i < sh_span_index_size(&t->by_address); i++) {
         const sh_span *s = &t->spans[t->by_address.entries[i].slot];
         by_address += t->by_address.entries[i].slot != 0;
         if (t->by_address.entries[i].slot && !s->active && !s->provisional) return false;
@@ -385,7 +282,7 @@ bool sh_span_table_valid(const sh_span_table *t) {
     for (uint32_t i = 0; i < t->max_recent; i++) {
         uint32_t slot = t->recent[i];
         if (slot && (!t->spans[slot].refs || t->spans[slot].active)) return false;
-        if (slot && found(t, BY_ID, t->spans[slot].span_id) == slot) recent++;
+        if (slot && sh_span_index_get(t, SH_BY_ID, t->spans[slot].span_id) == slot) recent++;
     }
     for (uint32_t i = 0; i < t->met_count; i++)
         if (!t->spans[t->met[i]].provisional) return false;

@@ -1,5 +1,5 @@
 /* Cohorts: each survivor counted in its group and epoch, deaths and nothing else as losses, within the bounds. */
-#include "spanheap/cohorts.h"
+#include "spanheap/cohort_selection.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -59,4 +59,4 @@ cdef class EmergencyDump:
 
 def take_refused(size_t below):
     """Whether the system refused memory since the last call, for a request of less than so many bytes. Allocates nothing."""
-    return sh_hook_take_refused(below)
+    return sh_refused_take(below)

@@ -221,7 +221,7 @@ cdef int note_dropped(trace_id, name, root_name) except -1:
     sh_trace_id_halves(trace_id, &facts.trace_high, &facts.trace_low)
     facts.name, facts.root_name = intern(name), intern(root_name)
     cdef uint32_t slot = sh_span_table_note(&the_profile.spans, &facts)
-    sh_hook_settle_with_gil(slot)
+    sh_pending_settle_with_gil(slot)
     sh_span_table_release(&the_profile.spans, slot)
     return 0
 
@@ -254,7 +254,7 @@ def name_dropped(result, parent_context, trace_id, name):
         return result
     try:
         root_name = root_name_below(parent_context, name)
-        if sh_hook_has_pending():
+        if sh_pending_exist():
             note_dropped(trace_id, name, root_name)
         given = result.trace_state
         state = named_state.__new__(named_state)

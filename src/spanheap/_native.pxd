@@ -240,21 +240,24 @@ cdef extern from "spanheap/cohorts.h" nogil:
         double *live_bytes
         double updated, total_bytes
         uint64_t overflowed
-    ctypedef enum sh_cohort_pooling:
-        SH_COHORT_EACH
-        SH_COHORT_BY_SITE
-        SH_COHORT_BY_ROOT
     bint sh_cohorts_init(sh_cohorts *c, const sh_profile *p)
     void sh_cohorts_fini(sh_cohorts *c)
     void sh_cohorts_update(sh_cohorts *c, sh_profile *p)
     uint32_t sh_cohorts_unknown_file(sh_cohorts *c, const sh_profile *p)
     void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, unsigned char origin, unsigned char module_origin)
-    uint32_t sh_cohorts_select(const sh_cohorts *c, sh_cohort_pooling pooling, uint32_t min_epochs, uint32_t min_samples,
-                               sh_cohort_group *out, uint32_t n)
     bint sh_cohorts_match(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key key)
     bint sh_cohorts_group_of(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key *key)
     size_t sh_cohorts_memory(const sh_cohorts *c)
     bint sh_cohorts_valid(const sh_cohorts *c)
+
+
+cdef extern from "spanheap/cohort_selection.h" nogil:
+    ctypedef enum sh_cohort_pooling:
+        SH_COHORT_EACH
+        SH_COHORT_BY_SITE
+        SH_COHORT_BY_ROOT
+    uint32_t sh_cohorts_select(const sh_cohorts *c, sh_cohort_pooling pooling, uint32_t min_epochs, uint32_t min_samples,
+                               sh_cohort_group *out, uint32_t n)
 
 
 cdef extern from "spanheap/heap_snapshot.h" nogil:
@@ -477,11 +480,17 @@ cdef extern from "alloc_hook.h":
         sh_profile profile
         sh_span_log *log
     sh_hook sh_the_hook
-    void sh_hook_settle_with_gil(uint32_t span)
-    bint sh_hook_has_pending()
     void sh_hook_mute()
     void sh_hook_unmute()
-    bint sh_hook_take_refused(size_t below)
+
+
+cdef extern from "pending_samples.h":
+    void sh_pending_settle_with_gil(uint32_t span)
+    bint sh_pending_exist()
+
+
+cdef extern from "refused_requests.h":
+    bint sh_refused_take(size_t below)
 
 
 cdef extern from "arena_count.h":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 _HOOK = "native/python/alloc_hook.c"
+_SAMPLING = "native/python/hook_sample.c"
 _INSTALL = "native/python/hook_install.c"
 _CONTEXT = "native/python/context.c"
 _PROFILE = "native/src/profile.c"
@@ -63,12 +64,12 @@ MUTANTS = (
     ),
     Mutant(
         "releases-the-gil", 1, "gives the GIL up for a moment while a sample is taken",
-        _HOOK, ((_SAMPLE, _SAMPLE + "    Py_BEGIN_ALLOW_THREADS\n    Py_END_ALLOW_THREADS\n"),),
+        _SAMPLING, ((_SAMPLE, _SAMPLE + "    Py_BEGIN_ALLOW_THREADS\n    Py_END_ALLOW_THREADS\n"),),
         (f"{_RULES}01_the_gil_is_not_released_inside_an_allocation",),
     ),
     Mutant(
         "makes-frame-objects", 2, "reads the stack through frame objects, which are allocated; guarded against recursion",
-        _HOOK,
+        _SAMPLING,
         ((
             _SAMPLE,
             _SAMPLE + """\
@@ -87,7 +88,7 @@ MUTANTS = (
     ),
     Mutant(
         "boxes-line-numbers", 2, "makes an object, and drops it, for each sample; guarded against recursion",
-        _HOOK,
+        _SAMPLING,
         ((
             _SAMPLE,
             _SAMPLE + """\
@@ -104,7 +105,7 @@ MUTANTS = (
     ),
     Mutant(
         "evicts-in-the-hook", 3, "drops stacks, and the references to their code, as soon as the table is crowded",
-        _HOOK,
+        _SAMPLING,
         ((
             "    uint32_t stack = sh_stack_table_intern(",
             "    if (sh_stack_table_crowded(&p->stacks)) sh_profile_evict_stacks(p, 0, 0, (sh_drop_code)Py_DecRef);\n"
@@ -114,7 +115,7 @@ MUTANTS = (
     ),
     Mutant(
         "samples-without-the-gil", 4, "takes a thread's own state for a sign that the thread holds the GIL",
-        _HOOK,
+        "native/python/hook_sample.h",
         ((
             "    PyThreadState *tstate = SH_CURRENT_THREAD_STATE();\n#if PY_VERSION_HEX < 0x030C0000\n",
             "    PyThreadState *tstate = PyGILState_GetThisThreadState();\n#if PY_VERSION_HEX < 0x030C0000\n",
@@ -214,7 +215,7 @@ MUTANTS = (
     ),
     Mutant(
         "clears-the-error", 8, "clears whatever exception is pending, lest it disturb the sample",
-        _HOOK, ((_SAMPLE, _SAMPLE + "    PyErr_Clear();\n"),),
+        _SAMPLING, ((_SAMPLE, _SAMPLE + "    PyErr_Clear();\n"),),
         (f"{_RULES}08_a_pending_exception_survives_allocations[default]",),
     ),
     Mutant(
@@ -273,10 +274,10 @@ static thread_state *own_state(void) {
     ),
     Mutant(
         "settles-by-thread", 11, "gives all that waits on a thread for its span to the next span that starts there",
-        _HOOK,
+        "native/python/pending_samples.c",
         (
-            ("        if (self.pending[i].frame == frame) self.pending[kept++]", "        self.pending[kept++]"),
-            ("        if (self.pending[i].frame == frame) sh_profile_retag(", "        sh_profile_retag("),
+            ("        if (self.samples[i].frame == frame) self.samples[kept++]", "        self.samples[kept++]"),
+            ("        if (self.samples[i].frame == frame) sh_profile_retag(", "        sh_profile_retag("),
         ),
         (f"{_PROCESS}11_a_switch_inside_start_span_mixes_no_spans",),
     ),
@@ -360,13 +361,13 @@ static thread_state *own_state(void) {
         ((
             """\
     void *p = realloc_in_hook(raw_beneath(), old, size);
-    if (SH_UNLIKELY(!p)) refused_in_hook(size);
+    if (SH_UNLIKELY(!p)) sh_refused_note_in_hook(size);
     note_counted_in_hook(p);
     if (raw_runs_out_in_hook(size)) raw_ran_out_in_hook(p, size);
 """,
             """\
     void *p = realloc_in_hook(raw_beneath(), old, size);
-    if (SH_UNLIKELY(!p)) refused_in_hook(size);
+    if (SH_UNLIKELY(!p)) sh_refused_note_in_hook(size);
     note_counted_in_hook(p);
 """,
         ),),

@@ -27,6 +27,14 @@ enum { SH_COHORT_GROUPS = 2048, SH_COHORT_EPOCHS = 24, SH_COHORT_INDEX_BITS = 12
 
 typedef struct { uint32_t function, filename, root_name; } sh_cohort_key;   /* string ids; SH_STRING_EMPTY in a pool: any */
 
+static inline uint64_t sh_cohort_key_hash(sh_cohort_key k) {
+    return sh_hash_u64(sh_hash_mix((uint64_t)k.function << 32 | k.filename, k.root_name));
+}
+
+static inline bool sh_cohort_key_same(sh_cohort_key a, sh_cohort_key b) {
+    return a.function == b.function && a.filename == b.filename && a.root_name == b.root_name;
+}
+
 typedef struct {
     sh_cohort_key key;
     uint32_t samples;                  /* sum of alive */
@@ -66,15 +74,8 @@ uint32_t sh_cohorts_unknown_file(sh_cohorts *c, const sh_profile *p);
 /* module_origin: of its module level, which is none of its functions' where a script only launches others. Both below 15. */
 void sh_cohorts_set_origin(sh_cohorts *c, uint32_t filename, uint8_t origin, uint8_t module_origin);
 
-/* What groups are added up by. */
-typedef enum { SH_COHORT_EACH, SH_COHORT_BY_SITE, SH_COHORT_BY_ROOT } sh_cohort_pooling;
-/* The at most n groups (or pools: key fields SH_STRING_EMPTY for "any") with survivors in at least min_epochs closed epochs and
- * min_samples there, those with most bytes born since the first epoch first. Returns how many. */
-uint32_t sh_cohorts_select(const sh_cohorts *c, sh_cohort_pooling pooling, uint32_t min_epochs, uint32_t min_samples,
-                           sh_cohort_group *out, uint32_t n);
-/* Whether this stack (of this root) belongs to a group or pool. */
+/* Whether this stack (of this root) belongs to a group or pool (cohort_selection.h). */
 bool sh_cohorts_match(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key key);
-
 /* The group of a sample; false: its stack has no lines yet, or a file is not known. */
 bool sh_cohorts_group_of(const sh_cohorts *c, const sh_profile *p, const sh_sample *s, sh_cohort_key *key);
 
