@@ -7,6 +7,7 @@ static uint32_t intern_by(intern_bytes *intern, sh_string_table *strings, PyObje
     const char *data = text && PyUnicode_Check(text) ? PyUnicode_AsUTF8AndSize(text, &length) : NULL;
     if (!data) {   /* lone surrogates, or no memory for the UTF-8 copy */
         PyErr_Clear();
+        strings->overflowed++;
         return SH_STRING_OTHER;
     }
     return intern(strings, data, (size_t)length);

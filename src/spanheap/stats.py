@@ -47,7 +47,7 @@ class Stats:
     stacks_evicted: int
     totals_overflowed: int
     names_overflowed: int
-    """Names that became "<other>" for want of room, a quarter of which is for names of code alone."""
+    """Names that became "<other>", each time: no room, or no UTF-8 form. A quarter of the room is for names of code alone."""
     locations_overflowed: int
     threads_overflowed: int
     spans_started: int
