@@ -47,7 +47,7 @@ class Stats:
     stacks_evicted: int
     totals_overflowed: int
     names_overflowed: int
-    """Names that became "<other>", each time: no room, or no UTF-8 form. A quarter of the room is for names of code alone."""
+    """Times that a name became "<other>": no room, of which a quarter is for names of code alone, or no UTF-8 form."""
     locations_overflowed: int
     threads_overflowed: int
     spans_started: int

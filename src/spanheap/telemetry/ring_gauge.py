@@ -55,7 +55,7 @@ def export(ring: SpanRing, name: str, provider: Any | None, attributes: _Attribu
 
 
 def _gauges_at(provider: Any) -> dict[str, _Rings]:
-    """By name. Until a global provider is set, the API's proxy stands for it, and what was made there is made here by now."""
+    """By name. Until a global provider is set, the API's proxy stands for it, and what was made there is made here."""
     by_name = _exported.setdefault(provider, {})
     for proxy in [other for other in _exported if getattr(other, "_real_meter_provider", None) is provider]:
         for name, rings in _exported.pop(proxy).items():
