@@ -1,13 +1,20 @@
 #include "symbols.h"
 
-uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, PyObject *text) {
+typedef uint32_t intern_bytes(sh_string_table *strings, const char *data, size_t length);
+
+static uint32_t intern_by(intern_bytes *intern, sh_string_table *strings, PyObject *text) {
     Py_ssize_t length;
     const char *data = text && PyUnicode_Check(text) ? PyUnicode_AsUTF8AndSize(text, &length) : NULL;
     if (!data) {   /* lone surrogates, or no memory for the UTF-8 copy */
         PyErr_Clear();
+        strings->overflowed++;
         return SH_STRING_OTHER;
     }
-    return sh_string_table_intern(strings, data, (size_t)length);
+    return intern(strings, data, (size_t)length);
+}
+
+uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, PyObject *text) {
+    return intern_by(sh_string_table_intern_open, strings, text);
 }
 
 static uint32_t resolve_frame(sh_profile *p, const sh_frame *frame) {
@@ -19,8 +26,8 @@ static uint32_t resolve_frame(sh_profile *p, const sh_frame *frame) {
 #endif
     int line = PyCode_Addr2Line(code, frame->offset);
     sh_location location = {
-        .function = sh_symbols_intern_with_gil(&p->strings, function),
-        .filename = sh_symbols_intern_with_gil(&p->strings, code->co_filename),
+        .function = intern_by(sh_string_table_intern, &p->strings, function),
+        .filename = intern_by(sh_string_table_intern, &p->strings, code->co_filename),
         .line = line > 0 ? (uint32_t)line : 0,
         .first_line = code->co_firstlineno > 0 ? (uint32_t)code->co_firstlineno : 0,
     };

@@ -53,6 +53,7 @@ bool sh_profile_init(sh_profile *p, const sh_profile_options *options) {
         sh_profile_fini(p);
         return false;
     }
+    sh_string_table_reserve(&p->strings);
     reset_state(p);
     return true;
 }

@@ -16,8 +16,8 @@ static uint64_t hash_bytes(const char *data, size_t length) {
 
 bool sh_string_table_init(sh_string_table *t, uint32_t capacity, uint32_t max_bytes) {
     memset(t, 0, sizeof *t);
-    t->capacity = capacity;
-    t->max_bytes = max_bytes;
+    t->capacity = t->open_capacity = capacity;
+    t->max_bytes = t->open_bytes = max_bytes;
     t->index_bits = sh_log2_ceil((size_t)capacity * 2);
     t->bytes = sh_pages_map(max_bytes);
     t->offset = sh_pages_map((capacity + 1) * sizeof *t->offset);
@@ -38,12 +38,17 @@ void sh_string_table_fini(sh_string_table *t) {
     memset(t, 0, sizeof *t);
 }
 
+void sh_string_table_reserve(sh_string_table *t) {
+    t->open_capacity = t->capacity - t->capacity / 4;
+    t->open_bytes = t->max_bytes - t->max_bytes / 4;
+}
+
 sh_string sh_string_table_get(const sh_string_table *t, uint32_t id) {
     if (id >= t->count) id = SH_STRING_OTHER;
     return (sh_string){ t->bytes + t->offset[id], t->offset[id + 1] - t->offset[id] };
 }
 
-uint32_t sh_string_table_intern(sh_string_table *t, const char *data, size_t length) {
+static uint32_t intern_within(sh_string_table *t, const char *data, size_t length, uint32_t capacity, uint32_t max_bytes) {
     if (length > SH_STRING_MAX_BYTES) {
         length = SH_STRING_MAX_BYTES;
         while (length && ((unsigned char)data[length] & 0xC0) == 0x80) length--;
@@ -55,7 +60,7 @@ uint32_t sh_string_table_intern(sh_string_table *t, const char *data, size_t len
         if (s.length == length && memcmp(s.data, data, length) == 0) return t->index[i] - 1;
     }
     uint32_t start = t->offset[t->count];
-    if (t->count == t->capacity || length > t->max_bytes - start) {
+    if (t->count >= capacity || start + length > max_bytes) {
         t->overflowed++;
         return SH_STRING_OTHER;
     }
@@ -64,6 +69,14 @@ uint32_t sh_string_table_intern(sh_string_table *t, const char *data, size_t len
     if (t->log) sh_name_log_add(t->log, t->count, start, data, (uint32_t)length);   /* before anyone knows the id */
     t->index[i] = ++t->count;
     return t->count - 1;
+}
+
+uint32_t sh_string_table_intern(sh_string_table *t, const char *data, size_t length) {
+    return intern_within(t, data, length, t->capacity, t->max_bytes);
+}
+
+uint32_t sh_string_table_intern_open(sh_string_table *t, const char *data, size_t length) {
+    return intern_within(t, data, length, t->open_capacity, t->open_bytes);
 }
 
 void sh_string_table_set_log(sh_string_table *t, sh_name_log *log) {

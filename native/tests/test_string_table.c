@@ -92,6 +92,34 @@ static void test_exact_fit(void) {
     sh_string_table_fini(&t);
 }
 
+/* What is reserved, of count and bytes, is not the application's: code has its names however many ids there were. */
+static void test_the_reserve_is_for_code(void) {
+    sh_string_table t;
+    if (!CHECK(sh_string_table_init(&t, 64, 1 << 16))) return;
+    sh_string_table_reserve(&t);
+    for (uint32_t i = 0; i < 1000; i++) sh_string_table_intern_open(&t, (const char *)&i, sizeof i);
+    CHECK(t.count == 48 && t.overflowed == 1000 - 46);
+    uint32_t first = sh_string_table_intern(&t, "code", 4);
+    CHECK(first == 48 && sh_string_table_intern_open(&t, "code", 4) == first);   /* known: whoever asks */
+    for (uint32_t i = 1000; i < 2000; i++) sh_string_table_intern(&t, (const char *)&i, sizeof i);
+    CHECK(t.count == 64 && sh_string_table_valid(&t));
+    sh_string_table_fini(&t);
+
+    char text[20] = "name";
+    if (!CHECK(sh_string_table_init(&t, 1000, 400))) return;
+    sh_string_table_reserve(&t);
+    for (text[4] = 'A'; text[4] <= 'Z'; text[4]++) sh_string_table_intern_open(&t, text, sizeof text);
+    CHECK(t.offset[t.count] == 7 + 14 * sizeof text && t.overflowed == 26 - 14);
+    for (text[4] = 'a'; text[4] <= 'z'; text[4]++) sh_string_table_intern(&t, text, sizeof text);
+    CHECK(t.offset[t.count] == 7 + 19 * sizeof text && sh_string_table_valid(&t));
+    CHECK(sh_string_table_intern_open(&t, "more", 4) == SH_STRING_OTHER);   /* beyond its bytes */
+    sh_string_table_fini(&t);
+
+    if (!CHECK(sh_string_table_init(&t, 4, 100))) return;   /* nothing is reserved unless somebody says so */
+    CHECK(sh_string_table_intern_open(&t, "a", 1) == 2 && sh_string_table_intern_open(&t, "b", 1) == 3 && t.overflowed == 0);
+    sh_string_table_fini(&t);
+}
+
 /* Long strings are cut at the limit, before a character that would be split, and equal prefixes share an id. */
 static void test_long_strings_are_cut_between_characters(void) {
     static const char *const characters[] = { "a", "\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x90\x8D" };
@@ -160,6 +188,7 @@ int main(void) {
     run_against_oracle(2000, 6000, 2);      /* the bytes run out, then only shorter strings still fit */
     test_fixed_ids();
     test_exact_fit();
+    test_the_reserve_is_for_code();
     test_long_strings_are_cut_between_characters();
     test_memory_follows_the_content();
     test_readers_need_no_lock();

@@ -164,9 +164,9 @@ cdef class PprofWriter:
             sh_pprof_location(&self.writer, number, 0, function, frame.line)
         return number
 
-    def add(self, stack, int64_t size, int64_t objects, dict labels, tuple allocated=None):
-        """One sum of live memory; stack: Frames, leaf first; labels: {key: text}; allocated: (bytes, objects), if not the same.
-        Values may be negative, as in the difference of two heaps."""
+    def add(self, stack, int64_t size, int64_t objects, dict labels, tuple allocated=None, int64_t samples=0):
+        """One sum of live memory; stack: Frames, leaf first; labels: {key: text}; allocated: (bytes, objects), if not the same;
+        samples: behind it, as a label of that name; 0: not told. Values may be negative, as in the difference of two heaps."""
         cdef uint32_t frames[SH_PPROF_MAX_FRAMES]
         cdef int64_t values[4]
         cdef size_t depth = 0
@@ -177,10 +177,13 @@ cdef class PprofWriter:
         values[1] = values[3] = size
         if allocated is not None:
             values[1], values[0] = allocated
+        cdef uint32_t samples_key = self.string("samples") if samples else 0, samples_unit = self.string("count")
         pairs = [(self.string(key), self.string(text)) for key, text in labels.items()]
         sh_pprof_sample_begin(&self.writer, frames, depth, values, 4)
         for key, text in pairs:
             sh_pprof_label_string(&self.writer, key, text)
+        if samples:
+            sh_pprof_label_number(&self.writer, samples_key, samples, samples_unit)
         sh_pprof_sample_end(&self.writer)
 
     def finish(self):

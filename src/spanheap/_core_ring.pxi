@@ -246,7 +246,7 @@ cdef class SpanRing:
 
     @property
     def names_overflowed(self):
-        """Appends whose name found no place in the table and is "<other>"."""
+        """Appends whose name is "<other>": it found no place in the table, or has no UTF-8 form (lone surrogates)."""
         return self.name_table.overflowed
 
     @property

@@ -450,6 +450,7 @@ cdef extern from "spanheap/pprof_writer.h" nogil:
     void sh_pprof_location(sh_pprof_writer *w, uint32_t id, uint32_t mapping_id, uint32_t function_id, uint32_t line)
     void sh_pprof_sample_begin(sh_pprof_writer *w, const uint32_t *location_ids, size_t depth, const int64_t *values, size_t count)
     void sh_pprof_label_string(sh_pprof_writer *w, uint32_t key, uint32_t value)
+    void sh_pprof_label_number(sh_pprof_writer *w, uint32_t key, int64_t value, uint32_t unit)
     void sh_pprof_sample_end(sh_pprof_writer *w)
 
 

@@ -165,8 +165,9 @@ class Session:
 
         target: a Site of a snapshot, the name of a span (its ended spans, else its active ones), or objects: one, or a list,
         tuple or set of them. A walk over the heap that holds the GIL for `budget_ms` milliseconds at most; when that is
-        not enough, what was found until then is returned, marked `incomplete`. Raises ValueError or TypeError for a target
-        that cannot be.
+        not enough, what was found until then is returned, marked `incomplete`; where that is nothing, one holder of the kind
+        "unknown", whose text says so: an empty list means that nobody is a holder. Raises ValueError or TypeError for a
+        target that cannot be.
         """
         self._require_running()
         from spanheap.retention import holders  # only who asks pays for the import

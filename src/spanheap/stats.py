@@ -47,6 +47,7 @@ class Stats:
     stacks_evicted: int
     totals_overflowed: int
     names_overflowed: int
+    """Times that a name became "<other>": no room, of which a quarter is for names of code alone, or no UTF-8 form."""
     locations_overflowed: int
     threads_overflowed: int
     spans_started: int

@@ -94,6 +94,36 @@ def test_pprof_adds_up(tmp_path: Path) -> None:
         pprof.write(read(example()), DEATH, tmp_path / "no" / "out.pb.gz")
 
 
+def test_pprof_knows_its_samples(tmp_path: Path) -> None:
+    """As many as the recording; and so the error of an estimate is known."""
+    pprof.write(read(example()), DEATH, tmp_path / "out.pb.gz")
+    dump = spanheap.open_dump(tmp_path / "out.pb.gz")
+    assert dump.samples == 12 and {site.stack[0].function: site.samples for site in dump.sites()} == {
+        "get_order": 2, "main": 2, "<beyond the largest sites>": 8,
+    }
+    assert next(site for site in dump.sites() if site.stack[0].function == "main").relative_error == pytest.approx(0.5**0.5)
+
+
+def test_pprof_replaces_no_recorder_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Neither that which is read, by whatever name, nor another; 1, and nothing is lost."""
+    content = bytes(example().data)
+    path, other, link = tmp_path / "recorder", tmp_path / "other", tmp_path / "link"
+    damaged = bytearray(content)
+    damaged[0] ^= 1   # its second header is whole
+    path.write_bytes(content)
+    other.write_bytes(damaged)
+    link.symlink_to(path)
+    for file, out in ((path, path), (path, link), (link, path), (other, other), (other, path)):
+        assert cli.main(["recover", str(file), "--pprof", str(out)]) == 1
+        printed, error = capsys.readouterr()
+        assert printed == "" and error.startswith(f"spanheap recover: error: {out}: is a recorder file")
+        assert path.read_bytes() == content and other.read_bytes() == damaged and link.is_symlink()
+    assert sorted(tmp_path.iterdir()) == [link, other, path]
+    plain = tmp_path / "old.pb.gz"
+    plain.write_bytes(b"an older profile")
+    assert cli.main(["recover", str(path), "--pprof", str(plain)]) == 0 and spanheap.open_dump(plain).samples == 12
+
+
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """0: printed; 1: cannot be read, in one line that names the file; 2: wrong usage."""
     path = tmp_path / "recorder"

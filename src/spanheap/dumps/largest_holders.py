@@ -26,4 +26,6 @@ def lines(session: Session) -> list[str]:
     found = holders.search_site(sites[0], 3, leaks.pauses.budget_ms)
     leaks.pauses.spend(found.pause_s * 1e3, leaks.clock)
     site = sites[0].application_frame
+    if not found.holders and not found.complete:
+        return [f"holders=none found: the walk was cut short after {found.pause_s * 1e3:.0f} ms site={site}"]
     return [f"holder.{i}={holder} share={holder.share:.3f} site={site}" for i, holder in enumerate(found.holders, 1)]

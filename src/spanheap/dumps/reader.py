@@ -84,7 +84,8 @@ def _rows(profile: pprof.Profile, path: pathlib.Path) -> list[Row]:
     for stack, values, labels, numbers in profile.samples:
         span_name = labels.get("span_name", NO_SPAN)
         thread = labels.get("thread", "")
-        # Go's heap profiles have a label `bytes` too, on sums. Beside one of these names it is of a sample.
+        # Go's heap profiles have a label `bytes` too, on sums. Beside one of these names it is of a sample. A sum that is
+        # known to be of so many has `samples`.
         size = numbers.get("bytes", -1)
         is_sample = size >= 0 and ("thread" in labels or "span_name" in labels)
         rows.append(Row(
@@ -94,7 +95,7 @@ def _rows(profile: pprof.Profile, path: pathlib.Path) -> list[Row]:
             float(values[inuse_space]), 0.0 if inuse_objects is None else float(values[inuse_objects]),
             0.0 if alloc_space is None else float(values[alloc_space]),
             0.0 if alloc_objects is None else float(values[alloc_objects]),
-            int(is_sample), labels.get("sampled") != "false",
+            1 if is_sample else max(0, numbers.get("samples", 0)), labels.get("sampled") != "false",
             tuple(sorted(pair for pair in labels.items() if pair[0] not in RESERVED_LABELS)),
         ))
     return rows

@@ -41,6 +41,9 @@ def claim(path: str) -> tuple[int, str | None]:
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
         except OSError as error:
             raise _failed(path, error) from error
+        except UnicodeEncodeError as error:
+            raise RecorderError(f"no flight recorder: {path!r} cannot be made: no file can have this name "
+                                f"({error.encoding}: {error.reason}); pass another path") from error
         try:
             what = _take(fd, path)
             if what == "new":

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from spanheap import _core
 from spanheap.errors import RecorderError
+from spanheap.recorder import place
 from spanheap.recorder.death import Death
-from spanheap.recorder.recording import Recording, Site
+from spanheap.recorder.recording import Recording
 from spanheap.snapshot.row import Frame
 
 UNKNOWN = (Frame("<unknown stack>", "", 0),)
@@ -18,7 +21,11 @@ BEYOND = (Frame("<beyond the largest sites>", "", 0),)
 
 
 def write(recording: Recording, death: Death, path: Path) -> None:
-    """Write it; the sum over all samples is the recording's. Raises RecorderError; the path is as it was then."""
+    """Write it; the sum over all samples is the recording's. Raises RecorderError; the path is as it was then.
+
+    A recorder file is not replaced: what else is in it is nowhere else."""
+    if _is_recording(path) or (os.path.exists(recording.path) and path.exists() and path.samefile(recording.path)):
+        raise RecorderError(f"{path}: is a recorder file, which would be replaced: give another name for the profile")
     temporary = path.with_name(f".spanheap-{os.urandom(8).hex()}.tmp")
     try:
         fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -35,6 +42,17 @@ def write(recording: Recording, death: Death, path: Path) -> None:
         raise RecorderError(f"{path}: cannot be written: {error.strerror}") from error
 
 
+def _is_recording(path: Path) -> bool:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:   # it is not there, or writing it will say why not
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(fd).st_mode) and place.is_ours(fd)
+    finally:
+        os.close(fd)
+
+
 def _write(recording: Recording, death: Death, fd: int) -> int:
     who = recording.identity
     facts = {
@@ -47,27 +65,36 @@ def _write(recording: Recording, death: Death, fd: int) -> int:
     comments = [f"{key}={' '.join(str(value).split())}" for key, value in facts.items() if value != ""]
     duration = recording.sites_time - who.started
     writer = _core.PprofWriter(fd, comments, _ns(recording.sites_time), _ns(duration), _whole(recording.interval))
-    known_bytes = known_objects = 0.0
-    for site in recording.sites:
-        known_bytes += site.live_bytes
-        known_objects += site.live_objects
-        for size, objects, labels in parts(site):
-            writer.add(site.stack or UNKNOWN, _whole(size), _whole(objects), labels)
-    rest = recording.live_bytes - known_bytes
-    if rest >= 1:
-        writer.add(BEYOND, _whole(rest), _whole(recording.live_objects - known_objects), {})
+    for part in parts(recording):
+        writer.add(part.stack, _whole(part.live_bytes), _whole(part.live_objects), part.labels, samples=part.samples)
     return writer.finish()
 
 
-def parts(site: Site) -> Iterator[tuple[float, float, dict[str, str]]]:
-    """By span; the objects in proportion, since they are known of the whole site only."""
-    left = site.live_bytes
-    for span in site.spans:
-        left -= span.live_bytes
-        share = span.live_bytes / site.live_bytes if site.live_bytes > 0 else 0.0
-        yield span.live_bytes, site.live_objects * share, {"span_name": span.name, "root_span_name": span.root_name}
-    if left >= 1:
-        yield left, site.live_objects * left / site.live_bytes, {}
+class Part(NamedTuple):
+    """What was live at one stack for one span."""
+
+    stack: tuple[Frame, ...]
+    labels: dict[str, str]
+    live_bytes: float
+    live_objects: float
+    samples: int
+
+
+def parts(recording: Recording) -> Iterator[Part]:
+    """All that was live. The objects of a span in proportion, since they are known of the whole site only."""
+    rest, objects, samples = recording.live_bytes, recording.live_objects, recording.live_samples
+    for site in recording.sites:
+        rest, objects, samples = rest - site.live_bytes, objects - site.live_objects, samples - site.samples
+        stack, left, left_samples = site.stack or UNKNOWN, site.live_bytes, site.samples
+        each = site.live_objects / site.live_bytes if site.live_bytes > 0 else 0.0
+        for span in site.spans:
+            left, left_samples = left - span.live_bytes, left_samples - span.samples
+            labels = {"span_name": span.name, "root_span_name": span.root_name}
+            yield Part(stack, labels, span.live_bytes, span.live_bytes * each, span.samples)
+        if left >= 1:
+            yield Part(stack, {}, left, left * each, max(0, left_samples))
+    if rest >= 1:
+        yield Part(BEYOND, {}, rest, max(0.0, objects), max(0, samples))
 
 
 def _whole(value: float) -> int:

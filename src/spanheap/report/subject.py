@@ -19,7 +19,7 @@ from spanheap.errors import CorruptFile, DumpError
 from spanheap.recorder import command as recordings
 from spanheap.recorder import layout
 from spanheap.recorder.death import Death
-from spanheap.recorder.pprof import BEYOND, UNKNOWN, parts
+from spanheap.recorder.pprof import parts
 from spanheap.recorder.recording import Recording
 from spanheap.snapshot import NO_SPAN, Frame, HeapSnapshot, Row
 
@@ -256,24 +256,11 @@ def _of_recording(path: Path) -> Subject:
 
 def _rows(recording: Recording) -> list[Row]:
     rows = []
-    rest, objects, samples = recording.live_bytes, recording.live_objects, recording.live_samples
-    for site in recording.sites:
-        rest, objects, samples = rest - site.live_bytes, objects - site.live_objects, samples - site.samples
-        left = site.samples
-        for size, count, labels in parts(site):
-            share = round(site.samples * size / site.live_bytes) if site.live_bytes > 0 else 0
-            left -= share
-            name = labels.get("span_name", NO_SPAN)
-            rows.append(_row(site.stack or UNKNOWN, name, labels.get("root_span_name", name), size, count, share))
-        if left and rows:
-            rows[-1] = rows[-1]._replace(samples=rows[-1].samples + left)
-    if rest >= 1:
-        rows.append(_row(BEYOND, NO_SPAN, NO_SPAN, rest, max(0.0, objects), max(0, samples)))
+    for part in parts(recording):
+        name = part.labels.get("span_name", NO_SPAN)
+        rows.append(Row(part.stack, name, part.labels.get("root_span_name", name), "", "", "", 0, part.live_bytes,
+                        part.live_objects, 0.0, 0.0, part.samples))
     return rows
-
-
-def _row(stack: tuple[Frame, ...], span: str, root: str, live: float, objects: float, samples: int) -> Row:
-    return Row(stack, span, root, "", "", "", 0, live, objects, 0.0, 0.0, samples)
 
 
 def _curve(recording: Recording) -> list[Moment]:

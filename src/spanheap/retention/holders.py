@@ -43,6 +43,7 @@ class Search(NamedTuple):
     memory_bytes: int        # at the most
     wanted: int              # objects or blocks looked for
     found: int
+    asked: float             # objects that these stand for
 
 
 def search(objects: Sequence[object], limit: int = 10, budget_ms: float = 250, *, borrowed: object = None,
@@ -91,7 +92,7 @@ def _search(walk: tuple[list[Any], list[Any], list[int], tuple[Any, ...]], limit
         Holder(path, count * n * share_of_one, n * share_of_one, not complete)
         for path, n in sorted(groups.values(), key=lambda group: (-group[1], str(group[0])))
     ]
-    return Search(holders[:limit], pause_s, visited, complete, memory_bytes, wanted, found)
+    return Search(holders[:limit], pause_s, visited, complete, memory_bytes, wanted, found, count)
 
 
 def _objects_to(place: int, steps: list[Any], roots: list[Any]) -> tuple[Root, list[Any], list[int]]:
@@ -132,8 +133,21 @@ def checked(limit: int, budget_ms: float) -> None:
 
 
 def of_session(target: object, limit: int, budget_ms: float) -> Search:
-    """What `Session.holders` asks for. Raises ValueError or TypeError for a target that cannot be."""
+    """What `Session.holders` asks for: no holders are told only where nobody is one. Raises ValueError or TypeError for a
+    target that cannot be."""
     checked(limit, budget_ms)
+    begin = time.monotonic()
+    found = _of_target(target, limit, budget_ms)
+    if found.holders or found.complete:
+        return found
+    spent_ms = (time.monotonic() - begin) * 1e3
+    why = f"the walk was cut short after {spent_ms:,.0f} ms"
+    if spent_ms >= budget_ms:   # else memory ended it, or a collection that runs
+        why += "; a larger budget_ms looks on"
+    return found._replace(holders=[Holder((Step("", "unknown", why, "", None),), found.asked, 1.0, True)])
+
+
+def _of_target(target: object, limit: int, budget_ms: float) -> Search:
     if isinstance(target, Site):
         if not target.stack:
             raise ValueError("target: a Site without a stack: its samples cannot be told from others")

@@ -27,7 +27,7 @@ class Step(NamedTuple):
     """One object on the way, and how the one before it refers to it."""
 
     owner: str            # whose attribute, variable, …: `app.Thing`, a module, a function; "" = an item, or a root
-    kind: str             # global, attribute, item, closure, default, generator, frame, context variable, held by C, …
+    kind: str             # global, attribute, item, closure, default, generator, context variable, held by C, unknown, …
     name: str             # what the owner calls it; "" = nothing
     type: str             # of the object; "" for a root that is no object
     entries: int | None   # for containers

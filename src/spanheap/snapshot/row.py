@@ -41,7 +41,7 @@ class Row(NamedTuple):
     live_objects: float
     allocated_bytes: float
     allocated_objects: float
-    samples: int               # live ones: 1, and 0 for released totals
+    samples: int               # live ones: 1, and 0 for released totals; of a recovered sum as many as it is of
     sampled: bool = True       # False: head sampling dropped the trace, no tracing backend has it
     labels: tuple[tuple[str, str], ...] = ()   # (key, value), by key
 
@@ -52,11 +52,14 @@ class Row(NamedTuple):
 
     @property
     def variance(self) -> float:
-        """Of live_bytes: e²(1-p) estimated as by Horvitz and Thompson; infinite if p is unknown."""
+        """Of live_bytes: e²(1-p) estimated as by Horvitz and Thompson; of a sum of n samples at most e²/n; infinite where
+        neither p nor n is known."""
         if self.live_bytes == 0.0:
             return 0.0
         if self.samples == 0:
             return math.inf
+        if self.size == 0:   # a sum: each of its samples is of R at least, and adds R² at most
+            return self.live_bytes * self.live_bytes / abs(self.samples)
         probability = min(1.0, self.size / abs(self.live_bytes))
         return self.live_bytes * self.live_bytes * (1.0 - probability)
 

@@ -16,6 +16,7 @@ import pytest
 
 import spanheap
 from spanheap import memory_limit
+from spanheap.detection import holding
 from spanheap.detection.verdict import LeakVerdict
 
 BLOCK = 2000
@@ -30,13 +31,13 @@ def start(tmp_path: Path) -> Iterator[Make]:
     """Start a session that dumps into the test's folder, ticked by the test."""
     started = []
 
-    def make(detect: spanheap.LeakPolicy | None = None, **policy: Any) -> spanheap.Session:
+    def make(detect: spanheap.LeakPolicy | None = None, pause_budget_ms: float = 60_000, **policy: Any) -> spanheap.Session:
         defaults: dict[str, Any] = {
             "folder": tmp_path / "dumps", "min_free_bytes": 0, "full_at": None, "aggregates_at": None, "baseline_after": 5,
             "on_memory_error": False,
         }
         session = spanheap.start(
-            sample_interval=4096, tick=None, seed=3, pause_budget_ms=60_000, detect=detect,
+            sample_interval=4096, tick=None, seed=3, pause_budget_ms=pause_budget_ms, detect=detect,
             dumps=spanheap.DumpPolicy(**(defaults | policy)))
         started.append(session)
         return session
@@ -184,6 +185,25 @@ def test_a_dump_says_who_holds_the_largest_site_unless_it_may_not_look(start: Ma
     held.clear()
     assert bool(holders) == looks
     assert session.stats().pauses == looks
+
+
+def test_a_dump_says_that_the_walk_for_holders_was_cut_short(
+    start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is not the same as a site that nobody holds."""
+    monkeypatch.setattr(holding, "predicted_ms", lambda _: 0.0)
+    in_the_way = [None] * 5_000_000
+    session = start(detect=spanheap.LeakPolicy(), pause_budget_ms=1, growth_percent=5, growth_within=10)
+    held.extend(bytes(BLOCK) for _ in range(2000))
+    for second in range(20):
+        session.tick(START + second)
+        if second == 2:
+            held.extend(bytes(BLOCK) for _ in range(4000))
+    [path] = written(tmp_path)
+    [told] = [line for line in spanheap.open_dump(path).comments if line.startswith("holder")]
+    held.clear()
+    assert told.startswith("holders=none found: the walk was cut short after ") and " ms site=" in told
+    del in_the_way
 
 
 def test_growth_in_percent(start: Make, tmp_path: Path) -> None:

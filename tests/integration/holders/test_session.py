@@ -101,6 +101,26 @@ def test_span_name(every_byte: spanheap.Session, shop: ModuleType, keep: str) ->
     provider.shutdown()
 
 
+def test_a_walk_that_found_nobody_in_time_says_so(every_byte: spanheap.Session, shop: ModuleType) -> None:
+    """An empty list means that nobody holds it; with a larger budget the holder is there."""
+    provider = TracerProvider(shutdown_on_exit=False)
+    shop.in_the_way = [None] * 5_000_000
+    code = "def make():\n    for i in range(100): orders[i] = Kept()\n"
+    exec(compile(code, "shop_part.py", "exec"), shop.__dict__)
+    shop.make()
+    objects = list(shop.orders.values())
+    shop.orders["span"] = span = provider.get_tracer("shop").start_span("GET /orders")
+    span.end()
+    del span
+    for target, count in ((objects, 100), (_site_of(every_byte, "make"), 1), ("GET /orders", 0)):
+        (unknown,) = every_byte.holders(target, budget_ms=1)
+        assert str(unknown).startswith("unknown (the walk was cut short after ")
+        assert str(unknown).endswith(" ms; a larger budget_ms looks on)")
+        assert unknown.incomplete and unknown.share == 1.0 and unknown.objects >= count
+        assert str(every_byte.holders(target, budget_ms=SLOW)[0]).startswith("shop:orders (dict, ")
+    provider.shutdown()
+
+
 @pytest.mark.parametrize(("target", "options", "error", "says"), [
     (None, {}, TypeError, "expected a Site of a snapshot, the name of a span, or objects"),
     ("", {}, ValueError, "expected the name of a span"),

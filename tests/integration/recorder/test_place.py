@@ -44,6 +44,12 @@ def refused(caplog: pytest.LogCaptureFixture, session: spanheap.Session) -> str:
     return record.message
 
 
+def test_a_name_that_no_file_can_have(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Is refused like any other path that cannot be used."""
+    message = refused(caplog, start(tmp_path / "a\ud800"))
+    assert f"{tmp_path}/a\\ud800' cannot be made" in message and "pass another path" in message
+
+
 def test_the_death_of_the_predecessor_is_reported_once(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """In the log, in the session and as a metric; its file is kept; the start after that says nothing of it."""
     run_once(path, "kill")

@@ -133,8 +133,10 @@ def test_names_are_told_apart_by_value() -> None:
 
     ring.append(1, 1, name=Name("route 1"))
     ring.append(1, 1, name="é" * 2000)
+    assert ring.names_overflowed == 0
     ring.append(1, 1, name="\ud800")
     assert [r.name for r in ring.snapshot()[-3:]] == ["route 1", "é" * 512, "<other>"]
+    assert ring.names_overflowed == 1   # it has no UTF-8 form
 
 
 def test_the_thread_is_recorded() -> None:

@@ -84,6 +84,58 @@ def test_several_rings(
     assert caplog.records == []   # the SDK warns of an instrument that is made twice
 
 
+def test_a_ring_made_before_the_provider_is_set(script: Callable[..., str]) -> None:
+    """Reports by the same gauge as later ones, and its attributes can be changed; however the provider is given."""
+    assert script("""
+        from opentelemetry import metrics
+        from opentelemetry.sdk.metrics import MeterProvider
+        from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+        import spanheap
+        from tests.integration.ring.test_gauge import read
+
+        early, explicit, late = (spanheap.SpanRing(10) for _ in range(3))
+        for i in range(7):
+            early.append(1, i)
+        explicit.append(1, 1)
+        late.append(1, 1)
+        early.export_gauge()
+        early.export_gauge("other")
+        reader = InMemoryMetricReader()
+        provider = MeterProvider([reader])
+        explicit.export_gauge("other", provider)
+        metrics.set_meter_provider(provider)
+        late.export_gauge()
+        late.export_gauge("other", provider)
+        print(read(reader))
+        early.export_gauge(attributes={"cache": "early"})
+        print(read(reader)["span_cache.size"])
+    """) == "{'other': [({}, 9)], 'span_cache.size': [({}, 8)]}\n[({'cache': 'early'}, 7), ({}, 1)]\n"
+
+
+def test_a_clock_that_raises_hides_its_own_ring_alone(
+    reader: InMemoryMetricReader, provider: MeterProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which is logged once, and the ring is back when its clock is."""
+    broken: list[Exception] = []
+
+    def clock() -> int:
+        if broken:
+            raise broken[0]
+        return 1
+
+    bad, good = SpanRing(10, clock=clock), SpanRing(10)
+    for ring, name in ((bad, "bad"), (good, "good")):
+        ring.append(1, 1)
+        ring.export_gauge("cache", provider, {"cache": name})
+    broken.append(ValueError("no time"))
+    for _ in range(2):
+        assert read(reader) == {"cache": [({"cache": "good"}, 1)]}
+    [record] = caplog.records
+    assert record.name == "spanheap" and "cache leaves out <SpanRing" in record.message and record.exc_info
+    broken.clear()
+    assert read(reader) == {"cache": [({"cache": "bad"}, 1), ({"cache": "good"}, 1)]}
+
+
 def test_without_the_sdk_it_does_nothing(script: Callable[..., str]) -> None:
     """And imports neither the SDK nor numpy."""
     assert script("""

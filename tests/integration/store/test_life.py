@@ -73,6 +73,24 @@ def test_counts_by_name_are_bounded_and_complete(session: spanheap.Session, trac
     assert next(row.ended for row in session.spans.by_name() if row.name == "GET /0") == 2
 
 
+def test_ids_in_names_leave_room_for_names_of_code(script: Callable[..., str]) -> None:
+    """However many names of spans there were, a line that was never run before is told by its function and file."""
+    assert script("""
+        import spanheap
+        from opentelemetry.sdk.trace import TracerProvider
+
+        provider = TracerProvider()
+        tracer = provider.get_tracer("t")
+        with spanheap.profile(sample_interval=1024, tick=None, tracer_provider=provider) as session:
+            for number in range(20_000):
+                tracer.start_span(f"GET /orders/{number}").end()
+            exec(compile("def leak():\\n  return bytearray(100_000)\\n", "late.py", "exec"))
+            kept = [leak() for _ in range(20)]
+            frame = session.snapshot().sites(1)[0].stack[0]
+            print(frame, session.stats().names_overflowed >= 20_000 - 12_288)
+    """) == "leak (late.py:2) True\n"   # names stay for the life of a process
+
+
 def test_an_expired_span_is_gone_and_counted() -> None:
     """By the time to live of the session's option."""
     provider = TracerProvider(shutdown_on_exit=False)
