@@ -58,6 +58,8 @@ def bound_of(way: Way) -> Judged:
             return Judged(Bound.BRANCH, f"{owner.short_type_name(type(way.branch))} holds ever more of them")
         return Judged(Bound.UNKNOWN, "no container that grows is on the way")
     found = _of_container(way)
+    if found.bound is Bound.UNKNOWN and way.root == _core.ROOT_INTERPRETER:
+        return Judged(Bound.C, "held by the interpreter itself")
     if found.bound in (Bound.NONE, Bound.UNKNOWN) and (transient or naming_step(way).kind in _SUSPENDED):
         return Judged(Bound.TRANSIENT, f"{Bound.TRANSIENT.value}; {found.detail}")
     if found.bound is Bound.NONE and any(is_span(o) and has_ended(o) for o in way.objects):

@@ -13,6 +13,7 @@ longer.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -55,7 +56,8 @@ GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs m
 OUTSIDE_SPANS = 4.0         # times as long for what no span made: its traffic is not known, and its site often not its own
 FOUND_OUT = frozenset((Bound.EXCEEDED, Bound.OVERDUE, Bound.EVER_MORE))   # only in time
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
-URGENT_LATER, LATER = frozenset((Bound.EXCEEDED, Bound.C, Bound.BRANCH)), 2.0   # when so many times as much has been lost
+# When so many times as much has been lost.
+URGENT_LATER = {Bound.EXCEEDED: 2.0, Bound.C: 2.0, Bound.BRANCH: 2.0, Bound.RELEASE: 4.0, Bound.UNSEEN: 4.0}
 # What its holder proves; times what the samples do.
 CERTAINTY = {
     Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.BRANCH: 0.8,
@@ -297,7 +299,7 @@ class Detector:
         bound = self._bound(case)
         if bound in LEAK_AFTER:
             urgent = bound in URGENT_BOUNDS and self._is_urgent(trend, memory_left) and trend.window_s >= URGENT_WINDOW_S
-            urgent |= bound in URGENT_LATER and trend.grown_bytes >= LATER * self.policy.urgent_bytes
+            urgent |= trend.grown_bytes >= URGENT_LATER.get(bound, math.inf) * self.policy.urgent_bytes
             patience = LEAK_AFTER[bound] * policy.patience * (1 if trend.in_span else OUTSIDE_SPANS)
             patience *= self._caution(case)
             if case.evidence is not None and case.evidence.through:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import re
+import types
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from spanheap.detection import place as places
@@ -55,7 +56,7 @@ def bound_of(place: Place) -> Found:
         return Found(Bound.UNKNOWN)
     unique = _is_unique(place, classes, units)
     units = [unit for unit in units if not END_OF_LIFE.fullmatch(unit.code.co_name)]
-    bound, limit, age = _said(Reader(place, classes, unique=unique), units)
+    bound, limit, age = _said(Reader(place, classes, unique=unique, units=units), units)
     inner = _said(Reader(place, classes, unique=unique, inner=True), units)[0] if place.nested else Bound.UNKNOWN
     return Found(bound, limit, age, inner)
 
@@ -114,7 +115,14 @@ def is_bound(value: Any) -> bool:
     """A number that is a limit, or a method; 0 and infinity stand for no limit."""
     if isinstance(value, (int, float)):
         return 0 < value < math.inf
-    return value is not None
+    return value is not None and not (isinstance(value, types.FunctionType) and _only_raises(value.__code__))
+
+
+def _only_raises(code: types.CodeType) -> bool:
+    """As a mapping that does not change has it, for what would change it."""
+    from spanheap.detection.bytecode import operations
+
+    return not any(op.name.startswith("RETURN_") and op.name != "RETURN_GENERATOR" for op in operations(code))
 
 
 def limit_of(attributes: dict[str, Any]) -> float | None:

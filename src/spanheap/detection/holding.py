@@ -25,8 +25,8 @@ MAX_WALK_MS = 250.0          # the GIL is held: a walk above the pause budget, o
 MS_PER_OBJECT = 0.25e-3      # 250 ms a million
 PATHS = 48                   # that are put into words, 20 us each
 SPANS = 64                   # of a name, that are looked for
-UNSEEN_BLOCKS = 6            # looked for in the whole heap, and hardly one of them was found: they are out of Python's reach
-SEEN_SHARE = 0.1
+UNSEEN_BLOCKS = 6            # looked for in the whole heap, and few of them were found: most are out of Python's reach
+SEEN_SHARE = 0.25
 STAYS_SHARE = 0.25           # of the paths: a way that stays is the answer even if most lead from running code
 
 

@@ -40,19 +40,21 @@ def read(ops: Sequence[Op], number: Callable[[Op], float]) -> Times:
         words = [name for op in line for name in op.names]
         words += [word for op in line if op.name == "LOAD_CONST" and isinstance(op.value, tuple)   # of keyword arguments
                   for word in op.value if isinstance(word, str)]
-        does = {op.value if op.name == "BINARY_OP" else op.name for op in line}
-        if not any(map(_OF_TIME.search, words)) or does & _DIVISIONS or any(
+        does = [op.value if op.name == "BINARY_OP" else op.name for op in line]
+        if not any(map(_OF_TIME.search, words)) or any(
                 _SMALL_UNITS.search(word) or _OF_WAITING.search(word) for word in words):
             continue
         unit_s = max((_UNITS[word] for word in words if word in _UNITS), default=1.0)
-        loads = [op for op, after in zip(line, [*line[1:], None], strict=True)
+        loads = [(op, next_op) for op, next_op in zip(line, [*does[1:], None], strict=True)
                  if op.name.startswith("LOAD_") and not isinstance(op.value, bool)
-                 and (after is None or after.name != "BINARY_SUBSCR")]   # an index
-        seconds = [s for s in (unit_s * number(op) for op in loads) if _AGES[0] <= s <= _AGES[1]]
+                 and next_op != "BINARY_SUBSCR" and next_op not in _DIVISIONS]   # an index, the length of a window
+        seconds = [s for s in (unit_s * number(op) for op, _ in loads) if _AGES[0] <= s <= _AGES[1]]
         if any(map(_OF_TURNS.search, words)):
             found.turns.extend(seconds)
         elif "COMPARE_OP" in does:
             found.compared.extend(seconds)
-        elif does & _SUMS and any(map(_OF_KEEPING.search, words)):
-            found.added.extend(seconds)
+        elif not _SUMS.isdisjoint(does) and any(map(_OF_KEEPING.search, words)):
+            summands = [s for s in (unit_s * number(op) for op, next_op in loads if next_op in _SUMS)
+                        if _AGES[0] <= s <= _AGES[1]]
+            found.added.extend(summands or seconds)   # `now + TTL`, or the other way round, or a timedelta
     return found

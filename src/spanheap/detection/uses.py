@@ -8,6 +8,7 @@ of an unknown x) count where no other class has an attribute of that name.
 from __future__ import annotations
 
 import datetime
+import functools
 import math
 import re
 import types
@@ -73,10 +74,12 @@ class Use:
 class Reader:
     """Knows the container by its place, and reads function after function."""
 
-    def __init__(self, place: Place, classes: frozenset[type], *, unique: bool, inner: bool = False) -> None:
+    def __init__(
+        self, place: Place, classes: frozenset[type], *, unique: bool, inner: bool = False, units: Sequence[Unit] = (),
+    ) -> None:
         """classes: related(place). unique: no other class has an attribute of this name. inner: only what is done with what
-        is nested in the place."""
-        self._place, self._classes, self._unique, self._inner = place, classes, unique, inner
+        is nested in the place. units: all the code that will be read."""
+        self._place, self._classes, self._unique, self._inner, self._units = place, classes, unique, inner, units
         self._is_sequence = place.container is not None and owner.is_a(place.container, (list, bytearray))
         self._is_set = place.container is not None and owner.is_a(place.container, (set,))
 
@@ -169,7 +172,7 @@ class Reader:
                 recent.append(op)
             else:
                 recent.clear()
-        times = read_times(ops, lambda op: self._number(unit, [op]))
+        times = read_times(ops, lambda op: self._duration(unit, op))
         use.ages, use.turns = times.added + (times.compared if use.evicts or use.by_key else []), times.turns
         return use
 
@@ -251,6 +254,18 @@ class Reader:
             if isinstance(value, (int, float)):
                 return float(value)
         return math.inf
+
+    def _duration(self, unit: Unit, op: Op) -> float:
+        """The number that an instruction loads; inf for one that changes, such as the time of the last sweep."""
+        named = op.name in _NAMES or op.name.startswith(_ATTRIBUTES)
+        return math.inf if named and not self._variables.isdisjoint(op.names) else self._number(unit, [op])
+
+    @functools.cached_property
+    def _variables(self) -> frozenset[str]:
+        """Attributes and globals that are given a value later than where their owner is made."""
+        return frozenset(
+            name for unit in self._units if unit.code.co_name not in CONSTRUCTORS and not _BEGINS.match(unit.code.co_name)
+            for op in operations(unit.code) if op.name in ("STORE_ATTR", "STORE_GLOBAL") for name in op.names)
 
     @staticmethod
     def _given_to(unit: Unit, recent: Sequence[Op]) -> Iterator[tuple[Any, str, type | None]]:
