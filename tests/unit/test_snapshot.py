@@ -442,3 +442,9 @@ def test_frames_print_as_places() -> None:
     """A frame reads as function (file:line), and without the line where it is not known."""
     assert str(A[0]) == "remember (/srv/shop/orders.py:41)"
     assert str(Frame("malloc", "libc.c", 0)) == "malloc (libc.c)"
+
+
+def test_sites_and_usages_are_hashed_as_they_are_compared() -> None:
+    """In sets: equal ones once."""
+    first, second = snapshot(live(), live(B, span="GET /products")), snapshot(live(), live(B, span="GET /products"))
+    assert len({*first.sites(), *second.sites()}) == len({*first.by_span_name(), *second.by_span_name()}) == 2

@@ -34,7 +34,7 @@ class LeakVerdict:
     """Of most of it."""
     root_name: str | None
     """The endpoint: the local root of most of it."""
-    trace_ids: list[str]
+    trace_ids: list[str] = field(hash=False)
     """Examples, oldest first: 32 hex digits, at most 5."""
     live_bytes: float
     """Estimated: what has been kept so far."""

@@ -46,8 +46,9 @@ class Estimate:
 class Site(Estimate):
     """All memory allocated at one stack."""
 
-    stack: list[Frame]       # leaf first; empty when it is not known
-    span_names: list[str]    # of the spans it was allocated for, most live bytes first
+    # Lists are left out of the hash, which is the figures': equal ones have equal figures.
+    stack: list[Frame] = dataclasses.field(hash=False)      # leaf first; empty when it is not known
+    span_names: list[str] = dataclasses.field(hash=False)   # of the spans it was allocated for, most live bytes first
 
     @property
     def application_frame(self) -> Frame | None:
@@ -63,9 +64,9 @@ class SpanUsage(Estimate):
     """
 
     name: str                # what was grouped by: a span's name, a trace id, a thread's name, a label's value
-    span_names: list[str]    # most live bytes first, as the next two
-    root_names: list[str]
-    trace_ids: list[str]     # at most 10; of traces that were exported
+    span_names: list[str] = dataclasses.field(hash=False)   # most live bytes first, as the next two
+    root_names: list[str] = dataclasses.field(hash=False)
+    trace_ids: list[str] = dataclasses.field(hash=False)    # at most 10; of traces that were exported
     unsampled_bytes: float   # the part of live_bytes made for traces that head sampling dropped
 
     @property

@@ -55,6 +55,7 @@ def test_a_leak_is_found_and_told_in_full(caplog: pytest.LogCaptureFixture) -> N
         assert verdict.growth_bytes_per_s == pytest.approx(80_000, rel=0.5)
         assert verdict.trace_ids and all(len(trace) == 32 for trace in verdict.trace_ids)
         assert 0.4 < verdict.confidence < 1 and verdict.since <= 300
+        assert verdict in {verdict} and verdict.site in {verdict.site}   # both can be hashed: "has this been said?"
         assert session.leaks()[0].live_bytes > verdict.live_bytes   # the figures go on
         assert len([r for r in caplog.records if "leak: " in r.getMessage()]) == 1
         stats = session.stats()
