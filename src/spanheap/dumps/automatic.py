@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from spanheap import _core, memory_limit
 from spanheap.detection.percent import PercentRule
+from spanheap.dumps.baseline import Baseline
 from spanheap.dumps.emergency import MACHINE_BYTES, EmergencyDumps
 from spanheap.dumps.loading import DUMPING, load
 from spanheap.dumps.on_signal import SignalRequest
@@ -29,7 +30,6 @@ from spanheap.dumps.policy import DumpPolicy
 from spanheap.dumps.trigger import Ladder, Trigger, shows_the_same
 
 if TYPE_CHECKING:
-    from spanheap.dumps.baseline import Baseline
     from spanheap.session import Session
 
 LIMITS_EVERY_S = 30.0    # 0.4 ms
@@ -52,6 +52,7 @@ class Automatic:
         self._busy = threading.Lock()   # the re-entrancy latch: ticks may come from anywhere when tick=None
         self._fraction = 0.0
         self._emergencies = EmergencyDumps(policy, self.outcomes)
+        self._baseline = Baseline(policy.baseline_after)
         self._reset()
 
     def _reset(self) -> None:
@@ -59,10 +60,7 @@ class Automatic:
         self._next_limits = self._next_reading = self._wait_until = 0.0
         self._served: dict[object, None] = {}
         self.outcomes.forget()
-        self._baseline: Baseline | None = None
-        self._base_sites: dict[int, float] = {}
-        self._last_sites: dict[int, float] | None = None
-        self._failed_baseline = False
+        self._shown: tuple[dict[int, float], dict[int, float]] | None = None   # sites of the last dump's base, and its own
         self._now = 0.0
 
     def start(self) -> None:
@@ -80,14 +78,13 @@ class Automatic:
         if self._signal is not None:
             self._signal.remove()
         self._emergencies.close()
-        if self._baseline is not None:
-            self._baseline.close()
-            self._baseline = None
+        self._baseline.close()
 
     def forked(self) -> None:
         """In the child, whose heap, names and locks are its own from here on."""
         self._busy = threading.Lock()
         self._emergencies.reset()
+        self._baseline.reset()
         self._reset()
 
     # ------------------------------------------------------------ emergencies
@@ -107,6 +104,7 @@ class Automatic:
         """Count an emergency dump that was written; from then on it is one like the others."""
         path = self._emergencies.enter(now)
         if path is not None:
+            self._shown = self._baseline.sites, _core.Capture().site_bytes()   # the dump itself had no memory for them
             self._after(path)
 
     # ------------------------------------------------------------ tick
@@ -133,21 +131,23 @@ class Automatic:
             self._first = now
         if self._signal is not None:
             self._signal.look_after()
+        age = now - self._first
+        if age == 0:   # before anything that is to be compared with it
+            self._capture_baseline(session, age)
         self._enter(now)
         rung = self._rung(session, now)
         if rung == "aggregates":
             refusal = self._emergencies.limit_reached(session, now)
+            self._enter(now)
             if refusal is None:
                 self._ladder.done(rung)
                 self.outcomes.served("memory_limit", rung)
-                self._enter(now)
                 return
             self.outcomes.refused("memory_limit", refusal, rung)
         for trigger in self._triggers(session, now, rung):
             self._serve(session, trigger, now)
             return   # one a tick
-        if self._baseline is None and not self._failed_baseline and now - self._first >= self.policy.baseline_after:
-            self._capture_baseline(session)
+        self._capture_baseline(session, age)
 
     def _rung(self, session: Session, now: float) -> str | None:
         if self.policy.full_at is None and self.policy.aggregates_at is None and not self.policy.on_memory_error:
@@ -189,14 +189,14 @@ class Automatic:
 
     def _serve(self, session: Session, trigger: Trigger, now: float) -> None:
         if now < self._wait_until:
-            self.outcomes.refused(trigger.reason, "cooldown", trigger.key)
-            if trigger.reason == "signal":
-                self._done(trigger)
+            self._refuse(trigger, "cooldown")
             return
         try:
             refusal = self._dump(session, trigger, now)
         except Exception as error:
             self.outcomes.failed(trigger.reason, error)
+            if trigger.reason == "signal":
+                self._done(trigger)
             self._wait_until = now + max(self.policy.cooldown_s, 1.0)
             return
         if refusal is None:
@@ -205,12 +205,22 @@ class Automatic:
         elif refusal == "saved":
             self.outcomes.saved(trigger.reason)
             self._done(trigger)
+            self._answer(trigger, refusal)
         else:
-            self.outcomes.refused(trigger.reason, refusal, trigger.key)
-            if trigger.reason == "signal":
-                self._done(trigger)
+            self._refuse(trigger, refusal)
             if refusal != "busy":
                 self._wait_until = now + self.policy.cooldown_s
+
+    def _refuse(self, trigger: Trigger, why: str) -> None:
+        """It asks again; a signal does not, it can be sent again."""
+        self.outcomes.refused(trigger.reason, why, trigger.key)
+        if trigger.reason == "signal":
+            self._done(trigger)
+            self._answer(trigger, why)
+
+    def _answer(self, trigger: Trigger, why: str) -> None:
+        if trigger.reason == "signal" and self._signal is not None:
+            self.outcomes.answer(self._signal.name, why)
 
     def _done(self, trigger: Trigger) -> None:
         if trigger.reason == "signal" and self._signal is not None:
@@ -237,6 +247,7 @@ class Automatic:
         if refusal is not None:
             if refusal == "cooldown":   # of another process, or of one before this
                 self._wait_until = min(budget.until(now), now + self.policy.cooldown_s)
+            self.outcomes.newest_path = folder.newest(directory)
             return refusal
         lines = [*trigger.lines, *(largest_holders.lines(session) if trigger.holders else [])]
         path = directory / folder.new_name()
@@ -244,7 +255,7 @@ class Automatic:
 
         def wanted(capture: _core.Capture) -> bool:
             kept.update(capture.site_bytes())
-            if self._last_sites is not None and shows_the_same(self._base_sites, self._last_sites, kept):
+            if self._shown is not None and shows_the_same(*self._shown, kept):
                 return False
             entered = budget.spend(now, path.name)
             if entered is not None:
@@ -262,7 +273,7 @@ class Automatic:
             return refused.why
         finally:
             session._profiler.dump_lock.release()
-        self._last_sites = kept
+        self._shown = self._baseline.sites, kept
         self.outcomes.written(trigger.reason, path, trigger.verdict)
         self._after(path)
         return None
@@ -270,35 +281,18 @@ class Automatic:
     def _after(self, path: Path) -> None:
         """Beside a dump that is complete: what to compare it with; and room for the next."""
         from spanheap.dumps import folder
-        from spanheap.dumps.baseline import Baseline
 
         try:
-            if self._baseline is not None:
-                self._baseline.copy_to(path.with_name(folder.base_name(path.name)))
-            else:
-                self._baseline = Baseline.of_file(path)   # for the next; sites of before are not known, so all is growth
+            self._baseline.copy_beside(path, folder.base_name(path.name))
             folder.tidy(path.parent, keep=self.policy.keep, max_bytes=self.policy.max_folder_bytes)
         except OSError as error:
             self.outcomes.failed("folder", error)
 
-    def _capture_baseline(self, session: Session) -> None:
-        load("dumps.description", "dumps.baseline")
-        from spanheap.dumps import description
-        from spanheap.dumps.baseline import Baseline
-
-        if not session._profiler.dump_lock.acquire(False):
-            return
+    def _capture_baseline(self, session: Session, age: float) -> None:
         try:
-            capture = _core.Capture()
-            lines = description.lines(capture, session._profiler.resource(), "baseline", _core.hook_mode())
-            comments = [line.encode("utf-8", "replace") for line in lines]
-            self._baseline = Baseline(lambda fd: capture.write(fd, b"", comments, 0))
-            self._base_sites = capture.site_bytes()
-        except (OSError, MemoryError, AttributeError) as error:   # AttributeError: a libc without memfd_create
-            self._failed_baseline = True
+            self._baseline.capture(session, age)
+        except (OSError, MemoryError, AttributeError) as error:
             self.outcomes.failed("baseline", error)
-        finally:
-            session._profiler.dump_lock.release()
 
 
 class _Refused(Exception):

@@ -78,6 +78,12 @@ def dumps(folder: Path) -> list[Found]:
     return sorted(ours, key=lambda found: (found.mtime, found.name))
 
 
+def newest(folder: Path) -> Path | None:
+    """The automatic dump that was written last. Raises OSError."""
+    found = dumps(folder)
+    return folder / found[-1].name if found else None
+
+
 def tidy(folder: Path, *, keep: int, max_bytes: int) -> int:
     """After a dump was written: remove the oldest beyond `keep` or `max_bytes`, never the newest. Returns their number."""
     found = dumps(folder)

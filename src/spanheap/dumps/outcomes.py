@@ -15,6 +15,15 @@ logger = logging.getLogger("spanheap")
 
 REMEMBERED = 256   # triggers that were refused
 
+# For the sender of a signal.
+_WHY = {
+    "cooldown": "it is within cooldown_s of the last one, or of one that failed or was refused",
+    "budget": "as many as max_per_day were written",
+    "disk_space": "the disk has less room than min_free_bytes",
+    "busy": "another one is being written",
+    "saved": "it would show what the last one shows",
+}
+
 
 class Outcomes:
     """One a session."""
@@ -23,6 +32,8 @@ class Outcomes:
         self.counts: Counter[tuple[str, str]] = Counter()   # (outcome, reason): written, refused, saved, failed
         self.errors = 0
         self.last_path: Path | None = None
+        self.newest_path: Path | None = None
+        """In the folder, as one was refused: it may be of another process."""
         self.say: Callable[[str, Path, LeakVerdict | None], None] = lambda reason, path, _verdict: logger.warning(
             "spanheap: dump written to %s (%s)", path, reason)
         """Told of each dump that is complete."""
@@ -59,9 +70,15 @@ class Outcomes:
     def failed(self, what: str, error: BaseException) -> None:
         self.errors += 1
         self.counts["failed", what] += 1
-        if self.errors == 1:
+        if self.errors == 1 or what == "signal":   # whose sender waits for a word
             logger.warning("spanheap: automatic dump failed (%s): %s; profiling goes on, later failures are only counted",
                            what, error)
+
+    def answer(self, signal: str, why: str) -> None:
+        """Other triggers ask again; who sent a signal waits for a word."""
+        path = self.last_path or self.newest_path
+        last = f"; the last one is {path}" if path is not None else ""
+        logger.warning("spanheap: no dump on %s (%s): %s%s", signal, why, _WHY[why], last)
 
     def by_reason(self) -> dict[str, int]:
         """{"outcome.reason": how many}."""

@@ -62,7 +62,7 @@ class DumpPolicy:
     min_free_bytes: int = 256 * 1024 * 1024
     """No dump while the disk has less room than this."""
     baseline_after: float = 60.0
-    """Seconds after the start at which what later dumps are compared with is captured."""
+    """Seconds after the start at which what later dumps are compared with is captured anew: the service is warm."""
 
     RANGES: ClassVar[dict[str, tuple[float, float]]] = {
         "full_at": (0.01, 1.0), "aggregates_at": (0.01, 1.0), "limit_bytes": (1, 1 << 60), "growth_percent": (0.01, 1e6),

@@ -8,49 +8,21 @@ import signal
 import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import spanheap
-from spanheap import memory_limit
 from spanheap.detection import holding
 from spanheap.detection.verdict import LeakVerdict
 
-BLOCK = 2000
-START = 1_800_000_000.0
+from ._files import BLOCK, START, written
+
 Make = Callable[..., spanheap.Session]
 
 held: list[bytes] = []
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Make]:
-    """Start a session that dumps into the test's folder, ticked by the test."""
-    started = []
-
-    def make(detect: spanheap.LeakPolicy | None = None, pause_budget_ms: float = 60_000, **policy: Any) -> spanheap.Session:
-        defaults: dict[str, Any] = {
-            "folder": tmp_path / "dumps", "min_free_bytes": 0, "full_at": None, "aggregates_at": None, "baseline_after": 5,
-            "on_memory_error": False,
-        }
-        session = spanheap.start(
-            sample_interval=4096, tick=None, seed=3, pause_budget_ms=pause_budget_ms, detect=detect,
-            dumps=spanheap.DumpPolicy(**(defaults | policy)))
-        started.append(session)
-        return session
-
-    yield make
-    for session in started:
-        session.shutdown()
-
-
-def written(tmp_path: Path) -> list[Path]:
-    """The dumps without their bases; a prepared one last."""
-    found = [path for path in (tmp_path / "dumps").glob("*.pb.gz") if ".base." not in path.name]
-    return sorted(found, key=lambda path: "-emergency" in path.name)
 
 
 def verdict(name: str, holder: str | None = None) -> LeakVerdict:
@@ -58,13 +30,6 @@ def verdict(name: str, holder: str | None = None) -> LeakVerdict:
     return LeakVerdict(
         kind="leak", site=None, span_name=name, root_name=name, trace_ids=[], live_bytes=1e6, growth_bytes_per_s=1e3,
         share_of_growth=1.0, confidence=0.9, time_to_limit_s=None, holder=holder, since=START)
-
-
-def uses(monkeypatch: pytest.MonkeyPatch, fraction: list[float]) -> None:
-    """Pretend this use of a limit."""
-    limit = memory_limit.Limit(1000, "given")
-    monkeypatch.setattr(memory_limit, "find", lambda **_: [limit])
-    monkeypatch.setattr(memory_limit, "tightest", lambda _: memory_limit.Usage(int(fraction[0] * 1000), limit))
 
 
 def test_a_verdict_is_dumped_once_with_its_baseline(start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,22 +78,6 @@ def test_a_dump_that_would_show_the_same_is_saved(start: Make, tmp_path: Path, m
     assert len(written(tmp_path)) == 1 and kept
 
 
-def test_the_rungs_of_the_memory_limit(start: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full dump on the way up, one without holders near the end; both readable."""
-    session, fraction = start(full_at=0.6, aggregates_at=0.85), [0.5]
-    uses(monkeypatch, fraction)
-    session.tick(START)
-    kept = [bytes(BLOCK) for _ in range(1000)]
-    for second, now in enumerate((0.61, 0.7, 0.8, 0.86, 0.9, 0.95), 1):
-        fraction[0] = now
-        session.tick(START + second)
-    full, last = (spanheap.open_dump(path) for path in written(tmp_path))
-    assert {"reason=memory_limit", "memory_limit_used=0.610"} <= set(full.comments)
-    assert "reason=memory_limit" in last.comments and "-emergency" in str(last.path)
-    assert last.live_bytes >= len(kept) * BLOCK * 0.8 and full.live_bytes >= len(kept) * BLOCK * 0.8
-    assert session.stats().dumps_by_reason == {"written.memory_limit": 2}
-
-
 def test_a_signal_asks_for_a_dump_and_its_handler_is_called(start: Make, tmp_path: Path) -> None:
     """At the next tick; afterwards the handler that was there is back."""
     seen: list[int] = []
@@ -145,6 +94,51 @@ def test_a_signal_asks_for_a_dump_and_its_handler_is_called(start: Make, tmp_pat
         assert seen == [signal.SIGUSR2] * 2
     finally:
         signal.signal(signal.SIGUSR2, before)
+
+
+@pytest.mark.parametrize(
+    ("policy", "why"),
+    [({"cooldown_s": 600}, "cooldown"), ({"cooldown_s": 0, "max_per_day": 2}, "budget"), ({"cooldown_s": 0}, "saved")],
+    ids=["cooldown", "budget", "saved"],
+)
+def test_a_signal_that_gets_no_dump_is_answered(
+    start: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture, policy: dict[str, Any], why: str
+) -> None:
+    """In one line: the reason, and the dump that is there."""
+    session = start(signal=signal.SIGUSR2, **policy)
+    for second in range(2):
+        os.kill(os.getpid(), signal.SIGUSR2)
+        session.tick(START + second)
+    [path] = written(tmp_path)
+    [line] = [r.getMessage() for r in caplog.records if "no dump" in r.getMessage()]
+    assert line.startswith(f"spanheap: no dump on SIGUSR2 ({why}): ") and line.endswith(f"; the last one is {path}")
+    session.tick(START + 2)
+    assert caplog.text.count("no dump on") == 1
+
+
+def test_a_signal_whose_dump_fails_is_answered_each_time(start: Make, caplog: pytest.LogCaptureFixture) -> None:
+    """Other failures are logged once."""
+    session = start(signal=signal.SIGUSR2, folder="/proc/spanheap", cooldown_s=10)
+    for second in (0, 1, 20):
+        os.kill(os.getpid(), signal.SIGUSR2)
+        session.tick(START + second)
+    said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+    assert ["failed (signal)" in line for line in said] == [True, False, True] and "(cooldown)" in said[1]
+
+
+def test_a_signal_after_a_dump_of_another_process_is_told_of_that(
+    start: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The workers of a service share the cooldown."""
+    session = start(signal=signal.SIGUSR2)
+    path = tmp_path / "dumps" / "spanheap-auto-1-20270115T080000Z-abcdef.pb.gz"
+    path.parent.mkdir()
+    path.touch()
+    os.utime(path, (START - 100,) * 2)
+    os.kill(os.getpid(), signal.SIGUSR2)
+    session.tick(START)
+    assert "no dump on SIGUSR2 (cooldown): it is within cooldown_s of the last one" in caplog.text
+    assert f"; the last one is {path}" in caplog.text
 
 
 def test_a_handler_that_was_replaced_is_told_once(start: Make, caplog: pytest.LogCaptureFixture) -> None:
