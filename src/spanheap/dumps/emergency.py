@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +38,8 @@ class EmergencyDumps:
     def reset(self) -> None:
         """In the beginning, and in the child of a fork."""
         self._memory_refused = False
-        self._next_prepare = self._wait_until = 0.0
+        self._next_prepare = self._wait_until = 0.0   # the latter: the end of the cooldown
+        self._retry_at = 0.0   # after one that could not be written
         self._prepared: PreparedDump | None = None
         self._why_unprepared: str | None = None
         self._to_enter: tuple[Path, int, int] | None = None   # a dump that is not yet in the budget
@@ -49,14 +51,14 @@ class EmergencyDumps:
 
     def set_back(self, now: float) -> None:
         """The clock was: nothing may wait for it to catch up."""
-        self._next_prepare = now
+        self._next_prepare = self._retry_at = now
         self._wait_until = min(self._wait_until, now + self._policy.cooldown_s)
 
     # ------------------------------------------------------------ before
 
     def keep_ready(self, session: Session, now: float) -> None:
         """To be called while one may be needed soon."""
-        if now >= self._next_prepare:
+        if now >= self._next_prepare or (self._prepared is not None and not self._prepared.is_in_place()):
             self._prepare(session, now)
 
     def _prepare(self, session: Session, now: float) -> None:
@@ -75,7 +77,8 @@ class EmergencyDumps:
                 refusal = Budget.of(self._policy, directory).refusal(now, emergency=True)
             if refusal is not None:
                 self.close()
-            elif self._prepared is None:
+            elif self._prepared is None or not self._prepared.is_in_place():   # cleaners of /tmp remove folders
+                self.close()
                 self._prepared = PreparedDump(directory, session._profiler.resource(), session._profiler.started)
             self._why_unprepared = refusal
         except (OSError, MemoryError, DumpError) as error:
@@ -92,6 +95,8 @@ class EmergencyDumps:
 
     def memory_refused(self, session: Session, now: float) -> None:
         """Write it. What this raises, a MemoryError most likely, the next tick tries again."""
+        if now < self._retry_at:   # it goes on being asked for
+            return
         if now < self._wait_until:
             self._memory_refused = False
             self._outcomes.refused("memory_error", "cooldown", None)
@@ -108,23 +113,27 @@ class EmergencyDumps:
         """Write it; returns why it was not, if it was not."""
         if now < self._wait_until or self._prepared is None:
             return self._why_unprepared or "cooldown"
-        return None if self._write(session, 1, now) else "busy"
+        return self._write(session, 1, now)
 
-    def _write(self, session: Session, reason: int, now: float) -> bool:
-        """Whether it was tried. From `write` on nothing is allocated until the file is complete."""
+    def _write(self, session: Session, reason: int, now: float) -> str | None:
+        """Why it was not, if it was not. From `write` on nothing is allocated until the file is complete."""
         prepared = self._prepared
         if prepared is None or not session._profiler.dump_lock.acquire(False):
-            return False
+            return "busy"
         try:
             error = prepared.write(reason)
         finally:
             session._profiler.dump_lock.release()
         self._prepared = None
         self._to_enter = prepared.path, reason, error   # counted, paid for and logged by the next tick that has memory
+        if error:   # a folder that is gone is made anew by the next tick; a disk may have room later
+            self._why_unprepared = "failed"
+            self._next_prepare = self._retry_at = now + (0.0 if error == errno.ENOENT else PREPARE_EVERY_S)
+            return "failed"
         self._memory_refused = False
         self._wait_until = now + self._policy.cooldown_s
         self._next_prepare = now + PREPARE_EVERY_S
-        return True
+        return None
 
     # ------------------------------------------------------------ after
 
@@ -136,15 +145,16 @@ class EmergencyDumps:
         from spanheap.dumps.prepared import REASONS
 
         path, reason, error = self._to_enter
+        if error:
+            self._to_enter = None
+            self._outcomes.failed(REASONS[reason], OSError(error, os.strerror(error), str(path)))
+            return None
         try:
             Budget.of(self._policy, path.parent).spend(now, path.name, emergency=True, written=True)
         except Busy:
             return None
-        except OSError as problem:
-            error = error or problem.errno or 0
+        except OSError as problem:   # the dump is there all the same, and counts for the day as a file of the folder
+            self._outcomes.failed("budget", problem)
         self._to_enter = None
-        if error:
-            self._outcomes.failed(REASONS[reason], OSError(error, os.strerror(error)))
-            return None
         self._outcomes.written(REASONS[reason], path)
         return path

@@ -37,6 +37,13 @@ class PreparedDump:
         """reason: an index into REASONS. Returns 0 or an errno. Allocates nothing."""
         return self._dump.write(reason)
 
+    def is_in_place(self) -> bool:
+        """Whether the folder is still the one under its name. 4 us."""
+        try:
+            return os.path.samestat(os.fstat(self._folder), os.stat(self.path.parent))
+        except OSError:
+            return False
+
     def close(self) -> None:
         if self._folder >= 0:
             os.close(self._folder)
