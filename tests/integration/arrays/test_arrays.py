@@ -241,3 +241,30 @@ def test_array_that_cannot_be_made_is_not_counted(every_byte: spanheap.Session) 
     made_here()
     assert sizes(every_byte, "made_here") == []
     assert spanheap._core.valid()
+
+
+PROTECTIONS = """
+def protections():
+    with open("/proc/self/maps") as maps:
+        return [line.split()[1] for line in maps if "_multiarray_umath" in line]
+"""
+
+
+@pytest.mark.parametrize("session_first", [False, True])
+def test_the_pages_of_numpy_are_read_only_again(script: Script, session_first: bool) -> None:
+    """Its table of addresses is changed where it stands: protected as in a process without a session, whichever came first."""
+    untouched = script(PROTECTIONS + "import numpy; print(protections())")
+    assert "'r--p'" in untouched and "'rwxp'" not in untouched
+    first, second = ("session = start(sample_interval=4096)", "import numpy as np")[::1 if session_first else -1]
+    found = script(PRELUDE + PROTECTIONS + f"{first}\n{second}" + """
+session.tick(1.0)
+def make():
+    return np.empty(60_001, np.uint8)
+kept = make()
+assert session.stats().array_entries >= 2 and live() == [60_001]
+during = protections()
+session.shutdown()
+assert protections() == during
+print(during)
+""")
+    assert found == untouched
