@@ -252,7 +252,7 @@ def protections():
 
 @pytest.mark.parametrize("session_first", [False, True])
 def test_the_pages_of_numpy_are_read_only_again(script: Script, session_first: bool) -> None:
-    """Its table of addresses is changed where it stands: protected as in a process without a session, whichever came first."""
+    """Its table of addresses is changed where it stands, and protected as without a session, whichever came first."""
     untouched = script(PROTECTIONS + "import numpy; print(protections())")
     assert "'r--p'" in untouched and "'rwxp'" not in untouched
     first, second = ("session = start(sample_interval=4096)", "import numpy as np")[::1 if session_first else -1]
