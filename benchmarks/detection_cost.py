@@ -92,7 +92,8 @@ def measure(on: bool, seconds: float, requests: float) -> Result:
 
 
 def report(seconds: float, pairs: int, requests: float) -> None:
-    print(f"{datetime.date.today()}, CPython {platform.python_version()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}; "
+    machine = f"CPython {platform.python_version()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}"
+    print(f"{datetime.date.today()}, {machine};",
           f"{requests:g} requests a second, runs of {seconds:g} s", flush=True)
     results: dict[bool, list[Result]] = {False: [], True: []}
     for pair in range(pairs):

@@ -152,6 +152,6 @@ def test_go_tool_pprof_shows_what_has_grown(start: Make, tmp_path: Path) -> None
         capture_output=True, text=True, timeout=60, check=True,
         env=os.environ | {"PPROF_TMPDIR": str(tmp_path), "HOME": str(tmp_path)},
     )
-    flat = {name: int(size) for size, name in re.findall(r"^ *(-?\d+)B .*\.(\w+)$", done.stdout, re.MULTILINE)}
+    flat = {name: int(size) for size, name in re.findall(r"^ *(-?\d+)B .*?(\w+)$", done.stdout, re.MULTILINE)}
     assert flat["has_grown"] == pytest.approx(2000 * BLOCK, rel=0.2)
     assert abs(flat.get("was_there", 0)) < 100_000 and len(kept) == 7000
