@@ -71,8 +71,8 @@ class Outcomes:
         self.errors += 1
         self.counts["failed", what] += 1
         if self.errors == 1 or what == "signal":   # whose sender waits for a word
-            logger.warning("spanheap: automatic dump failed (%s): %s; profiling goes on, later failures are only counted",
-                           what, error)
+            later = "" if what == "signal" else ", later failures are only counted"
+            logger.warning("spanheap: automatic dump failed (%s): %s; profiling goes on%s", what, error, later)
 
     def answer(self, signal: str, why: str) -> None:
         """Other triggers ask again; who sent a signal waits for a word."""
