@@ -34,10 +34,10 @@ def check_log(log: str) -> None:
 
 
 def run(example: Example, folder: Path) -> None:
-    """Load until the verdict; a worker ends; more load; the end."""
+    """Load until the verdict; the end."""
     with Running(example, folder, **SOON) as service:
         service.wait_until_it_serves()
-        requests, failed = service.load(90, until_verdict=True)
+        requests, failed = service.load(90, until=service.verdicts)
         assert requests > 100 and failed == 0, service.log()
         check_verdict(service.verdicts(), example)
         status = service.stop()
@@ -89,6 +89,40 @@ def test_workers_that_are_replaced_go_on(tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(ALL)) as pool:
         for result in [pool.submit(restart, example, tmp_path / example.module, *more[example]) for example in ALL]:
             result.result()
+
+
+def succeed(example: Example, folder: Path, *more: str) -> None:
+    """Its workers end, of which none has a verdict yet; then load until one that came after them has it."""
+    with Running(example, folder, *more, **SOON) as service:
+        service.wait_until_it_serves()
+        _, failed = service.load(1)
+        first = service.workers()
+        service.end_workers()
+        failed += service.load(90, until=service.named_by)[1]
+        assert service.named_by() and not service.named_by() & first, service.log()
+        check_verdict(service.verdicts(), example)
+        assert failed == 0, service.log()
+
+
+@pytest.mark.long
+def test_a_worker_that_replaced_another_names_the_leak(tmp_path: Path) -> None:
+    """As the first would have: a later fork of gunicorn's (as of Celery's), a new interpreter of uvicorn's."""
+    more = {FASTAPI: ["--workers=2", "--timeout-worker-healthcheck=10"], FLASK: []}
+    with ThreadPoolExecutor(len(more)) as pool:
+        for result in [pool.submit(succeed, example, tmp_path / example.module, *more[example]) for example in more]:
+            result.result()
+
+
+@pytest.mark.long
+def test_the_workers_of_a_preloaded_application_name_the_leak(tmp_path: Path) -> None:
+    """gunicorn's arbiter has imported it, and is profiled as well: each of its two workers speaks for itself."""
+    with Running(FLASK, tmp_path / "preloaded", "--preload", **SOON) as service:
+        service.wait_until_it_serves()
+        _, failed = service.load(90, until=lambda: len(service.named_by()) >= 2)
+        assert service.named_by() == service.workers(), service.log()
+        check_verdict(service.verdicts(), FLASK)
+        assert failed == 0 and service.stop() == 0, service.log()
+        check_log(service.log())
 
 
 @pytest.mark.long
