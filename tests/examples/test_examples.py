@@ -52,6 +52,21 @@ def test_the_planted_leak_of_each_example_is_named(tmp_path: Path) -> None:
             result.result()
 
 
+def test_a_wrong_variable_keeps_no_instrumentor_from_its_work(tmp_path: Path) -> None:
+    """A line in the log for each, and the default: Flask's spans are there, and spanheap's samples in them."""
+    p = "OTEL_PYTHON_SPANHEAP_"
+    variables = {p + "TICK": "fast", p + "SAMPEL_INTERVAL": "1KiB", p + "DETECT": "perhaps", p + "SAMPLE_INTERVAL": "4KiB"}
+    with Running(FLASK, tmp_path / "wrong", "--workers=1", **variables) as service:
+        service.wait_until_it_serves()
+        _, failed = service.load(1)
+        (worker,) = service.workers()
+        assert FLASK.endpoint in {usage.name for usage in service.dump_of(worker).by_root_name()}
+        assert failed == 0 and service.stop() == 0, service.log()
+        named = re.findall(rf"spanheap: .*?{p}(\w+)", service.log())
+        assert sorted(named) == ["DETECT", "SAMPEL_INTERVAL", "TICK"], service.log()
+        assert "Traceback" not in service.log() and "Failed to" not in service.log()
+
+
 def restart(example: Example, folder: Path, *more: str) -> None:
     """Load until a worker was replaced; the one that came after it is profiled, and knows the endpoint."""
     variables = {"OTEL_PYTHON_SPANHEAP_SAMPLE_INTERVAL": "4KiB", "OTEL_PYTHON_SPANHEAP_DETECT": "false"}
