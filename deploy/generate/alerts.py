@@ -9,8 +9,8 @@ from typing import Any
 from deploy.generate.names import expand
 
 RUNBOOK = (
-    "Look at spanheap.leak.growth by endpoint, then at the last dump: "
-    "go tool pprof -top -diff_base FILE.base.pb.gz FILE.pb.gz"
+    "Look at spanheap.leak.growth by endpoint; on its machine or in its pod at spanheap top; then at spanheap report of the "
+    "last dump. docs/runbook.md has the steps."
 )
 WHERE = "{{ $labels.job }} at {{ $labels.instance }}"
 

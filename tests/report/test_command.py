@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -108,6 +111,36 @@ def test_what_cannot_be_read_is_named(files: Path, name: str, message: str, caps
         said = capsys.readouterr()
         assert said.err.startswith(f"spanheap {arguments[0]}: error: {message}") and said.out == ""
         assert "Traceback" not in said.err and sorted(os.listdir()) == before
+
+
+@contextlib.contextmanager
+def nobody_may_read(path: Path) -> Iterator[None]:
+    """Root would all the same: it becomes another user for that time, who finds what is imported already."""
+    path.chmod(0)
+    if was_root := os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if was_root:
+            os.seteuid(0)
+        path.chmod(0o600)
+
+
+@pytest.mark.parametrize("arguments", [
+    ("report", "heap-24.pb.gz"), ("diff", "heap-24.pb.gz", "heap-24.pb.gz"),
+    ("report", "flight.rec"), ("recover", "flight.rec"),
+], ids=" ".join)
+def test_what_one_may_not_read_is_named(files: Path, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 1, the file and the reason, in one line; nothing is written."""
+    assert run(*arguments) == 0
+    capsys.readouterr()
+    target = Path(tempfile.gettempdir(), f"{files.parent.name}.html")   # the other user does not see this folder at all
+    with nobody_may_read(files.parent / arguments[1]):
+        assert run(*arguments, *(("-o", target) if arguments[0] == "report" else ())) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and not target.exists()
+    assert said.err.startswith(f"spanheap {arguments[0]}: error: {arguments[1]}: ") and "Permission denied" in said.err
 
 
 def test_a_damaged_recorder_file_is_named(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
