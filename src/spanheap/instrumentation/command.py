@@ -87,7 +87,7 @@ def run_run(arguments: argparse.Namespace) -> int:
         return program
     try:
         session = spanheap.current() or spanheap.start(**options)   # type: ignore[arg-type]
-    except SpanheapError as error:
+    except Exception as error:   # whatever keeps the profiler from starting keeps no program from running
         print(f"spanheap run: error: {error}; the program runs without", file=sys.stderr)
         return _as_python(run(*program, show_interrupt=True))
     began = time.monotonic()
