@@ -136,6 +136,25 @@ def test_a_server_that_does_not_answer_is_asked_by_signal(
     assert len(list((tmp_path / "auto").glob(f"spanheap-auto-{pid}-*.pb.gz"))) >= 1
 
 
+@pytest.mark.parametrize("handler", ["lambda *_: print('arrived', flush=True)", "signal.SIG_DFL"])
+def test_a_signal_that_asks_for_something_else_by_now_is_not_sent(
+    service: Service, capsys: pytest.CaptureFixture[str], handler: str
+) -> None:
+    """The service has put another handler in place of ours: its entry says so with the next tick."""
+    pid = service(f"""
+        session = spanheap.start(tick=None, debug_server="127.0.0.1:0", dumps=spanheap.DumpPolicy(signal=signal.SIGUSR2))
+        session.tick(time.time())
+        signal.signal(signal.SIGUSR2, {handler})
+        session.tick(time.time())
+        path = session._profiler.server._entry.path
+        text = path.read_text()
+        session._profiler.server.close()
+        path.write_text(text)
+    """)
+    assert "connection refused" in (error := failed(capsys, pid)) and "SIGUSR2" not in error
+    os.kill(pid, 0)
+
+
 def test_a_signal_that_brings_nothing(tmp_path: Path) -> None:
     """One that would end the process is not sent; one that is answered by no dump is told, with where it was looked for."""
     from spanheap.server.client import TargetError
