@@ -26,6 +26,8 @@ from spanheap.telemetry.gauges import Telemetry
 from spanheap.ticker import Ticker
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from spanheap.otlp.exporter import ProfilesExporter
     from spanheap.recorder.writer import FlightRecorder
     from spanheap.server.server import Server
@@ -224,6 +226,12 @@ class Profiler:
 
     def resource(self) -> dict[str, Any]:
         return providers.resource_attributes(self.options.tracer_provider)
+
+    def dump_folder(self) -> Path:
+        """Where dumps go that were given no other place. Raises DumpError."""
+        from spanheap.dumps import folder  # only who dumps pays for the import
+
+        return folder.opened(self.options.dumps.folder if self.options.dumps is not None else None)
 
     def dump_signal(self) -> int:
         """That asks for a dump; 0: none does, or its handler was replaced."""

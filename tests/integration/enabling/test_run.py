@@ -188,6 +188,16 @@ def test_a_flag_without_the_package_for_it_says_what_to_install(tmp_path: Path) 
     assert "pip install 'spanheap[otlp]'" in err
 
 
+@pytest.mark.parametrize(("flags", "variables"), [
+    (["--dumps-folder=dumps"], {}), ([], {"OTEL_PYTHON_SPANHEAP_DUMPS_FOLDER": "dumps"})])
+def test_the_last_dump_is_where_the_others_are(tmp_path: Path, flags: list[str], variables: dict[str, str]) -> None:
+    """In the folder that was given for dumps, by flag or variable."""
+    tmp_path.joinpath("x.py").write_text(FILL)
+    status, _, err = run(["-m", "spanheap", "run", *flags, "x.py"], tmp_path, **variables)
+    (dump,) = tmp_path.joinpath("dumps").iterdir()
+    assert status == 0 and err.endswith(f"dump {dump}\n") and not tmp_path.joinpath("state").exists()
+
+
 def test_a_dump_that_cannot_be_written_is_said_and_changes_no_status(tmp_path: Path) -> None:
     """The program's end is what counts."""
     tmp_path.joinpath("x.py").write_text("raise SystemExit(4)")
