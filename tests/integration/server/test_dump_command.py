@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -96,6 +97,26 @@ def test_a_dump_is_fetched_whole(address: str, tmp_path: Path, capsys: pytest.Ca
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert spanheap.open_dump(target).sites(1)[0].live_bytes == pytest.approx(len(kept) * 50_000, rel=0.2)
     assert not list(tmp_path.glob(".spanheap*"))
+
+
+def test_a_dump_that_is_fetched_has_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As one that the process writes: the report of either says how fast it grows, and what /debug/leaks says."""
+    with spanheap.profile(sample_interval=10_000, tick=None, detect=spanheap.LeakPolicy(percent=1, within=1), dumps=None,
+                          debug_server="127.0.0.1:0") as session:
+        kept: list[bytes] = []
+        for second in range(1, 30):
+            kept += [bytes(50_000) for _ in range(10)]
+            session.tick(float(second))
+        [verdict] = session.leaks()
+        assert dump(os.getpid(), "-o", tmp_path / "fetched.pb.gz") == 0
+        assert dump(os.getpid()) == 0
+        written = capsys.readouterr().out.splitlines()[-1]
+    said = []
+    for path in (tmp_path / "fetched.pb.gz", written):
+        assert cli.main(["report", str(path), "-o", str(tmp_path / "report.html")]) == 0
+        said.append(capsys.readouterr().out.splitlines()[0])
+        assert verdict.reason.rstrip(".") in (tmp_path / "report.html").read_text()
+    assert said[0] == said[1] and re.search(r"keeps [\d.]+ MiB more every (second|minute)", said[0])
 
 
 def test_the_token_comes_from_the_environment_or_the_url(
