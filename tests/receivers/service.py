@@ -22,7 +22,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import Gauge, Histogram, InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 import spanheap
 
@@ -32,16 +32,26 @@ RATE = 200_000   # bytes a second that GET / keeps
 assert asyncio   # its tasks are counted where it is imported
 
 
+class Nowhere(SpanExporter):
+    """Takes all."""
+
+    def export(self, spans: Any) -> SpanExportResult:
+        """See SpanExporter."""
+        return SpanExportResult.SUCCESS
+
+
 @contextmanager
 def everything(meters: Any, traces: TracerProvider, folder: Path, logs: Any = None) -> Iterator[spanheap.Session]:
-    """150 seconds of a service, at virtual speed, with a limit, a leak, labels, kept spans, a recorder, automatic dumps."""
+    """150 seconds of a service, at virtual speed, with a limit, a leak, labels, kept spans, a recorder, automatic dumps, a
+    throttle, and an exporter of profiles. Needs opentelemetry-proto."""
+    throttle = spanheap.MemoryThrottledSpanProcessor(SimpleSpanProcessor(Nowhere()), meter_provider=meters)
     tracer, kept, spans = traces.get_tracer("t"), [], []
     policy = spanheap.DumpPolicy(folder=str(folder), growth_percent=1, growth_within=60, cooldown_s=0)
     with spanheap.profile(
         sample_interval=1_000, tick=None, meter_provider=meters, tracer_provider=traces, logger_provider=logs,
         label_metrics=["tenant"], recorder=folder / "recording", dumps=policy,
         detect=spanheap.LeakPolicy(memory_limit=LIMIT, holders=False, percent=1, within=60),
-        adaptive=False, max_samples=1 << 17,
+        adaptive=False, max_samples=1 << 17, profiles_endpoint="http://127.0.0.1:1", profiles_interval=86_400,
     ) as session:
         for now in range(SECONDS):
             for _ in range(10):
@@ -55,6 +65,7 @@ def everything(meters: Any, traces: TracerProvider, folder: Path, logs: Any = No
         session.tick(SECONDS)
         yield session
         del kept, spans
+    throttle.shutdown()
 
 
 def kind_of(data: Any) -> str:
