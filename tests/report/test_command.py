@@ -61,6 +61,20 @@ def test_a_recorder_file_makes_a_report_too(tmp_path: Path) -> None:
     assert "It was in the middle of" in (tmp_path / "out.html").read_text()
 
 
+def test_as_json_there_is_what_the_page_says_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sentence, notes, facts, and the verdicts in fields; of a recorder file likewise."""
+    assert run("report", dumps.with_verdict(tmp_path), "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["report"] == "heap-24.html" and (tmp_path / "heap-24.html").exists()
+    assert said["sentence"].startswith("`GET /orders` keeps 41.0 MiB more every minute")
+    assert said["verdicts"][0]["kind"] == "leak" and said["verdicts"][0]["holder"].startswith("app:_cache")
+    assert any("Held by" in note for note in said["notes"]) and said["facts"]["process.pid"] and said["live_bytes"] > 0
+    (tmp_path / "flight.rec").write_bytes(example().data)
+    assert run("report", tmp_path / "flight.rec", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["report"] == "flight.html" and said["verdicts"] == [] and "It was in the middle of" in said["notes"][0]
+
+
 def test_an_empty_heap_makes_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A dump without a sample is no error."""
     assert run("report", dumps.write(tmp_path / "none.pb.gz", [])) == 0
@@ -147,6 +161,14 @@ def test_a_damaged_recorder_file_is_named(files: Path, capsys: pytest.CaptureFix
     """As `spanheap recover` names it."""
     assert run("report", "flight-cut.rec") == 1
     assert capsys.readouterr().err.startswith("spanheap report: error: flight-cut.rec: ")
+
+
+def test_a_dump_that_is_given_to_recover_is_sent_to_report(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The other way round each takes what the other one does."""
+    assert run("recover", files) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"spanheap recover: error: {files}: not a recorder file, but")
+    assert "`spanheap report FILE`" in said
 
 
 def test_recorder_files_cannot_be_compared(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -136,8 +136,7 @@ def _dump(request: Request) -> Answer:
     if len(recent) >= DUMPS:
         raise Problem(429, f"{DUMPS} dumps were asked for within {DUMPS_WITHIN_S:.0f} s", Retry_After="60")
     recent.append(now)
-    policy = request.session._profiler.options.dumps
-    directory = folder.opened(policy.folder if policy is not None else None)
+    directory = request.session._profiler.dump_folder()
     if folder.free_bytes(directory) < DUMP_ROOM:
         raise Problem(507, f"no dump written: the disk of {directory} has less than {DUMP_ROOM >> 20} MiB left")
     path = request.session.dump(directory, reason="debug server")
