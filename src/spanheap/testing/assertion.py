@@ -30,7 +30,8 @@ def assert_no_growth(
 ) -> None:
     """Fail when calling `call` again and again leaves more and more memory behind.
 
-    call: takes no argument; a coroutine function is run in an event loop of its own. What it raises is raised here.
+    call: takes no argument. What it returns to be awaited is awaited, in an event loop of our own. What it raises is raised
+        here.
     calls, rounds: after `warmup` calls (as many as in a round unless given), which may fill caches and import modules,
         `rounds` rounds of `calls` calls each are made, with a garbage collection after each. A line is growing when more
         memory allocated below it is live after all rounds than before, and after each of them but one.
@@ -40,8 +41,9 @@ def assert_no_growth(
     tracer_provider: instead of the global one, for the names of spans.
 
     Raises AssertionError that names each growing line, the span it was allocated for and who holds it; ValueError for an
-    argument that cannot be; SpanheapError where profiling cannot start, or a session runs already that does not look at
-    every allocation, as the fixture `spanheap_session` does.
+    argument that cannot be; TypeError for a call that returns a generator, which nobody would run; SpanheapError where
+    profiling cannot start, where a session runs already that does not look at every allocation, as the fixture
+    `spanheap_session` does, and where something is to be awaited while an event loop is running.
     """
     warmup = calls if warmup is None else warmup
     for name, value, least in (("calls", calls, 1), ("rounds", rounds, 2), ("warmup", warmup, 0)):

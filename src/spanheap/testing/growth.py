@@ -8,10 +8,11 @@ import contextlib
 import gc
 import inspect
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from spanheap import _core
+from spanheap.errors import SpanheapError
 from spanheap.session import Session
 from spanheap.snapshot import HeapSnapshot, Site
 
@@ -36,11 +37,11 @@ def growing_lines(
     Growth is judged over all rounds, and has to be there in all of them but one: what a container sets aside for later
     comes in steps, and what is made once comes once.
     """
-    with _repeated(call) as repeat:
-        repeat(warmup)
+    with contextlib.closing(_Loop()) as loop:
+        _repeat(call, warmup, loop)
         snapshots = [_settled(session)]
         for _ in range(rounds):
-            repeat(calls)
+            _repeat(call, calls, loop)
             snapshots.append(_settled(session))
     steps = [_bytes_by_line(later.diff(earlier)) for earlier, later in itertools.pairwise(snapshots)]
     whole = snapshots[-1].diff(snapshots[0])
@@ -59,23 +60,52 @@ def growing_lines(
     ]
 
 
-@contextlib.contextmanager
-def _repeated(call: Callable[[], Any]) -> Iterator[Callable[[int], None]]:
-    """How to make so many calls; those of a coroutine function run one after the other in one event loop."""
-    if not inspect.iscoroutinefunction(call):
-        yield lambda times: _repeat(call, times)
-        return
-    loop = asyncio.new_event_loop()
+class _Loop:
+    """An event loop of our own, made when there is something to await."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def run(self, awaitable: Awaitable[Any]) -> None:
+        if self._loop is None:
+            _require_no_loop(awaitable)
+            with _core.Muted():
+                self._loop = asyncio.new_event_loop()
+        self._loop.run_until_complete(awaitable)
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+
+
+def _require_no_loop(awaitable: Awaitable[Any]) -> None:
     try:
-        yield lambda times: _repeat(lambda: loop.run_until_complete(call()), times)
-    finally:
-        loop.run_until_complete(loop.shutdown_asyncgens())
-        loop.close()
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()   # it is not to be complained about as never awaited
+    raise SpanheapError(
+        "assert_no_growth runs what is async in an event loop of its own, and one is running in this thread; call it from a "
+        "test that is not async, or by `await asyncio.to_thread(assert_no_growth, ...)`"
+    )
 
 
-def _repeat(call: Callable[[], Any], times: int) -> None:
+def _repeat(call: Callable[[], Any], times: int, loop: _Loop) -> None:
     for _ in itertools.repeat(None, times):   # makes no objects of its own, as numbers would be
-        call()
+        _run(call(), loop)
+
+
+def _run(result: Any, loop: _Loop) -> None:
+    """A call is over when what it returned to be run has run."""
+    if inspect.isawaitable(result):
+        loop.run(result)
+    elif inspect.isgenerator(result) or inspect.isasyncgen(result):
+        raise TypeError(
+            f"the call returned {result.__qualname__}, a generator none of whose code has run; pass a function that goes "
+            "through it, such as lambda: list(...)"
+        )
 
 
 def _settled(session: Session) -> HeapSnapshot:

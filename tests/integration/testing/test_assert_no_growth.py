@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+import gc
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -122,6 +123,64 @@ def test_coroutine_functions_are_awaited() -> None:
 
     assert "leaves" in failure(serve)
     assert len(kept) == 100 and len(loops) == 1
+
+
+class Client:
+    """One whose methods, and which itself, are async."""
+
+    def __init__(self) -> None:
+        self.kept: list[bytes] = []
+
+    async def get(self, url: str) -> None:
+        self.kept.append(bytes(1000))
+
+    async def __call__(self) -> None:
+        await self.get("/")
+
+
+shared = Client()
+
+
+def test_what_a_call_returns_is_awaited() -> None:
+    """Of a lambda around an async client, of an object that is called, of a partial."""
+    calls: list[Callable[[], Any]] = [lambda: shared.get("/orders/1"), shared, functools.partial(shared.get, "/")]
+    for call in calls:
+        shared.kept.clear()
+        assert "leaves 1,0" in failure(call)
+        assert len(shared.kept) >= 100
+
+    async def clean() -> None:
+        await asyncio.sleep(0)
+
+    assert_no_growth(lambda: clean())
+
+
+@pytest.mark.filterwarnings("error")
+def test_async_calls_in_a_running_loop_are_an_error() -> None:
+    """It says how to go on. Nothing is left behind: no session, no loop, no coroutine; and calls that are not async run."""
+    async def check() -> None:
+        with pytest.raises(spanheap.SpanheapError, match=r"await asyncio\.to_thread\(assert_no_growth"):
+            assert_no_growth(shared)
+        assert spanheap.current() is None
+        assert_no_growth(handle, tracer_provider=provider)
+        await asyncio.to_thread(assert_no_growth, lambda: asyncio.sleep(0))
+
+    asyncio.run(check())
+    gc.collect()   # what was not closed warns here
+
+
+def test_a_generator_is_an_error() -> None:
+    """None of its code runs by itself: the test would pass whatever it does."""
+    def rows() -> Iterator[int]:
+        yield 1
+
+    async def events() -> AsyncIterator[int]:
+        yield 1
+
+    for call in (rows, events):
+        with pytest.raises(TypeError, match=rf"{call.__name__}, a generator none of whose code has run"):
+            assert_no_growth(call)
+    assert_no_growth(lambda: list(rows()))
 
 
 def test_what_the_call_raises_is_raised() -> None:
