@@ -15,6 +15,7 @@ from spanheap import _core
 from spanheap.errors import SpanheapError
 from spanheap.session import Session
 from spanheap.snapshot import HeapSnapshot, Site
+from spanheap.spans import providers, sdk
 
 _COLLECTIONS = 3   # what a finalizer lets go of is found by the next
 
@@ -109,7 +110,9 @@ def _run(result: Any, loop: _Loop) -> None:
 
 
 def _settled(session: Session) -> HeapSnapshot:
+    """The heap without what only waits: for an exporter, for a collection."""
     with _core.Muted():
+        _flush_exporters()
         for _ in range(_COLLECTIONS):
             if not gc.collect():
                 break
@@ -117,6 +120,15 @@ def _settled(session: Session) -> HeapSnapshot:
         snapshot = session.snapshot()
         snapshot.rows   # noqa: B018 - taken apart now: later the calls have changed what it is made from
         return snapshot
+
+
+def _flush_exporters() -> None:
+    """Spans and logs wait in the queues of batch processors for seconds, and calls take milliseconds."""
+    for processor in providers.known_processors():
+        processor.force_flush()
+    logs = sdk.global_logger_provider()
+    if logs is not None:
+        logs.force_flush()
 
 
 def _bytes_by_line(difference: HeapSnapshot) -> dict[str, float]:

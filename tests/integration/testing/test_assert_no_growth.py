@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import gc
-from collections.abc import AsyncIterator, Callable, Iterator
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 
 import spanheap
 from spanheap.testing import assert_no_growth
@@ -81,6 +84,47 @@ def test_what_is_let_go_of_is_no_growth() -> None:
 
     assert_no_growth(handle, tracer_provider=provider)
     assert_no_growth(cycle, tracer_provider=provider)
+
+
+class Discarded(SpanExporter):
+    """Where spans go that nobody wants."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        return SpanExportResult.SUCCESS
+
+
+def test_what_waits_to_be_exported_is_no_growth() -> None:
+    """A batch processor hands on what it has every few seconds: no call sees its queue emptied."""
+    batched = TracerProvider()
+    batched.add_span_processor(BatchSpanProcessor(Discarded()))
+    own = batched.get_tracer(__name__)
+    try:
+        assert_no_growth(lambda: own.start_span("GET /").end(), tracer_provider=batched)
+        assert_no_growth(lambda: own.start_span("GET /").end())   # a provider that is not the one named, nor the global one
+    finally:
+        batched.shutdown()
+
+
+def test_logs_that_wait_to_be_exported_are_no_growth() -> None:
+    """The same of log records, whose provider is the global one; in a process of its own, since it is set but once."""
+    script = """
+from opentelemetry._logs import LogRecord, set_logger_provider
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor, InMemoryLogRecordExporter
+from spanheap.testing import assert_no_growth
+
+class Discarded(InMemoryLogRecordExporter):
+    def export(self, batch):
+        pass
+
+logs = LoggerProvider()
+logs.add_log_record_processor(BatchLogRecordProcessor(Discarded()))
+set_logger_provider(logs)
+logger = logs.get_logger("app")
+assert_no_growth(lambda: logger.emit(LogRecord(timestamp=1, body="x" * 100)))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_cache_that_warms_up_is_no_growth() -> None:
