@@ -110,9 +110,10 @@ def _run(result: Any, loop: _Loop) -> None:
 
 
 def _settled(session: Session) -> HeapSnapshot:
-    """The heap without what only waits: for an exporter, for a collection."""
+    """The heap without what waits for an exporter or for a collection, and without what the profiler keeps alive."""
     with _core.Muted():
         _flush_exporters()
+        _core.release_references()
         for _ in range(_COLLECTIONS):
             if not gc.collect():
                 break

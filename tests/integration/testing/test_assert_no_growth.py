@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import collections
+import dataclasses
 import functools
 import gc
 import subprocess
@@ -125,6 +127,41 @@ assert_no_growth(lambda: logger.emit(LogRecord(timestamp=1, body="x" * 100)))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_code_made_by_a_call_is_no_growth() -> None:
+    """Code that ran is kept by the profiler to know its stacks again, which is not the application's doing."""
+    def evaluated() -> None:
+        eval("[number * 2 for number in range(3)]")
+
+    def classes() -> None:
+        dataclasses.make_dataclass("Order", ["number"])(1)
+        collections.namedtuple("Item", "name price")("a", 1)
+
+    def functions() -> None:
+        namespace: dict[str, Any] = {}
+        exec("def inner():\n return [object(), {}]\ndef outer():\n return inner()", namespace)
+        namespace["outer"]()
+
+    for call in (evaluated, classes, functions):
+        assert_no_growth(call, tracer_provider=provider)
+
+
+def test_code_that_is_kept_is_growth() -> None:
+    """By the application, that is."""
+    kept: list[object] = []
+    assert "leaves" in failure(lambda: kept.append(compile("1 + 1", "rule", "eval")))
+
+
+def test_names_of_spans_made_by_a_call_are_no_growth() -> None:
+    """The last ones are kept by the profiler, too."""
+    numbers = iter(range(1_000_000))
+
+    def handle_one() -> None:
+        with tracer.start_as_current_span(f"GET /orders/{next(numbers)}/" + "x" * 100):
+            pass
+
+    assert_no_growth(handle_one, tracer_provider=provider, allowed_bytes_per_call=0)
 
 
 def test_a_cache_that_warms_up_is_no_growth() -> None:
