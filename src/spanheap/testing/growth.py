@@ -8,7 +8,8 @@ import contextlib
 import gc
 import inspect
 import itertools
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from spanheap import _core
@@ -28,37 +29,57 @@ class GrowingLine(NamedTuple):
     objects_per_call: float
     span_names: list[str]       # of the spans it was allocated for, most bytes first
     site: Site                  # the stack below this line that grew most
+    calls: int                  # over which this was seen
 
 
 def growing_lines(
-    session: Session, call: Callable[[], Any], *, warmup: int, calls: int, rounds: int, allowed: float
+    session: Session, call: Callable[[], Any], *, warmup: int, calls: int, rounds: int, allowed: float, ignore: Sequence[str]
 ) -> list[GrowingLine]:
     """Lines that grew by more than `allowed` bytes a call, the fastest first.
 
-    Growth is judged over all rounds, and has to be there in all of them but one: what a container sets aside for later
-    comes in steps, and what is made once comes once.
+    Growth has to be there in all rounds but one: what a container sets aside for later comes in steps, and what is made once
+    comes once. Where it is, rounds of twice as many calls have to confirm it: caches have filled by then, and what is tidied
+    up now and then has been.
     """
+    grown: list[GrowingLine] = []
     with contextlib.closing(_Loop()) as loop:
         _repeat(call, warmup, loop)
         snapshots = [_settled(session)]
-        for _ in range(rounds):
-            _repeat(call, calls, loop)
-            snapshots.append(_settled(session))
-    steps = [_bytes_by_line(later.diff(earlier)) for earlier, later in itertools.pairwise(snapshots)]
-    whole = snapshots[-1].diff(snapshots[0])
-    rounds_grown = collections.Counter(line for step in steps for line, grown in step.items() if grown > 0)
+        made = 0
+        for times in (calls, 2 * calls):
+            for _ in range(rounds):
+                _repeat(call, times, loop)
+                snapshots.append(_settled(session))
+            made += times * rounds
+            steady = _steady(snapshots[-rounds - 1:], least=allowed * times / 2)
+            grown = [
+                line for line in _grown(snapshots[-1].diff(snapshots[0]), made, allowed)
+                if line.name in steady and not any(text in line.name for text in ignore)
+            ]
+            if not grown:
+                break
+    return grown
+
+
+def _steady(snapshots: Sequence[HeapSnapshot], *, least: float) -> set[str]:
+    """Lines that grew by more than that much in each round but one, and shrank by it in none, as what has a bound does."""
+    grew: collections.Counter[str] = collections.Counter()
+    shrank: set[str] = set()
+    for earlier, later in itertools.pairwise(snapshots):
+        lines = later.diff(earlier).by_line()
+        grew.update(line.name for line in lines if line.live_bytes > least)
+        shrank.update(line.name for line in lines if line.live_bytes < -least)
+    return {name for name, rounds in grew.items() if rounds >= max(len(snapshots) - 2, 1)} - shrank
+
+
+def _grown(difference: HeapSnapshot, calls: int, allowed: float) -> Iterator[GrowingLine]:
     sites = collections.defaultdict(list)
-    for site in whole.sites():
+    for site in difference.sites():
         sites[_line_of(site)].append(site)
-    return [
-        GrowingLine(
-            line.name, line.live_bytes / (calls * rounds), line.live_objects / (calls * rounds), line.span_names,
-            max(sites[line.name], key=lambda site: site.live_bytes),
-        )
-        for line in whole.by_line()
-        if line.live_bytes > allowed * calls * rounds and rounds_grown[line.name] >= max(rounds - 1, 1)
-        and sites[line.name]
-    ]
+    for line in difference.by_line():
+        if line.live_bytes > allowed * calls and sites[line.name]:
+            largest = max(sites[line.name], key=lambda site: site.live_bytes)
+            yield GrowingLine(line.name, line.live_bytes / calls, line.live_objects / calls, line.span_names, largest, calls)
 
 
 class _Loop:
@@ -114,6 +135,7 @@ def _settled(session: Session) -> HeapSnapshot:
     with _core.Muted():
         _flush_exporters()
         _core.release_references()
+        re.purge()   # up to 512 patterns, which calls that make ever new ones do not fill
         for _ in range(_COLLECTIONS):
             if not gc.collect():
                 break
@@ -130,10 +152,6 @@ def _flush_exporters() -> None:
     logs = sdk.global_logger_provider()
     if logs is not None:
         logs.force_flush()
-
-
-def _bytes_by_line(difference: HeapSnapshot) -> dict[str, float]:
-    return {line.name: line.live_bytes for line in difference.by_line()}
 
 
 def _line_of(site: Site) -> str:
