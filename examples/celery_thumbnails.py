@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import collections
 import os
+import signal
 import time
 from collections.abc import MutableSequence
 from pathlib import Path
@@ -69,6 +70,12 @@ def send(picture: int) -> AsyncResult:
 def load(seconds: float) -> tuple[int, int]:
     """One job after the other, AT_A_TIME of them under way. Returns (jobs, failed ones)."""
     deadline = time.monotonic() + seconds
+
+    def enough(*_: object) -> None:   # Ctrl-C, which must not leave a message half written: those under way are waited for
+        nonlocal deadline
+        deadline = 0.0
+
+    signal.signal(signal.SIGINT, enough)
     waiting: collections.deque[AsyncResult] = collections.deque()
     jobs = failed = 0
     while time.monotonic() < deadline or waiting:
@@ -80,9 +87,6 @@ def load(seconds: float) -> tuple[int, int]:
         try:
             failed += result.get(timeout=30, interval=0.01) != SIDE * SIDE * 3
             result.forget()
-        except KeyboardInterrupt:   # enough: those under way are waited for
-            deadline = 0.0
-            waiting.append(result)
         except Exception as error:
             print(f"job {result.id}: {error!r}")
             failed += 1

@@ -29,7 +29,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--dump-runs", type=int, default=20, help="of a process at its memory limit (default 20)")
     group.addoption("--fuzz-seconds", type=float, default=600.0, help="of the reader of recordings (default 600)")
     group.addoption("--programs", type=int, default=1000, help="random ones, against the oracle (default 1000)")
-    group.addoption("--leak-speed", type=float, default=1.0, help="of the clock until the alert (default 1)")
     group.addoption("--example-seconds", type=float, default=60.0, help="of load on each of the examples (default 60)")
     group.addoption("--cpython-suites", default=CPYTHON_SUITES, help="CPython's tests to run while profiled")
 
@@ -82,12 +81,6 @@ def example_seconds(pytestconfig: pytest.Config) -> float:
 def programs(pytestconfig: pytest.Config) -> int:
     """Return how many random programs are run."""
     return int(pytestconfig.getoption("--programs"))
-
-
-@pytest.fixture(scope="session")
-def leak_speed(pytestconfig: pytest.Config) -> float:
-    """Return how fast the clock of the service runs that an alert is about."""
-    return float(pytestconfig.getoption("--leak-speed"))
 
 
 @pytest.fixture(scope="session")

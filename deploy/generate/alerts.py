@@ -9,8 +9,8 @@ from typing import Any
 from deploy.generate.names import expand
 
 RUNBOOK = (
-    "Look at spanheap.leak.growth by endpoint, then at the last dump: "
-    "go tool pprof -top -diff_base FILE.base.pb.gz FILE.pb.gz"
+    "Look at spanheap.leak.growth by endpoint; on its machine or in its pod at spanheap top; then at spanheap report of the "
+    "last dump. docs/runbook.md has the steps."
 )
 WHERE = "{{ $labels.job }} at {{ $labels.instance }}"
 
@@ -57,6 +57,11 @@ ALERTS: tuple[Alert, ...] = (
     Alert("SpanheapDumpsFail", "increase(«spanheap.dump.count»{«@spanheap.dump.outcome»=\"failed\"}[1h]) > 0", "0s",
           "warning", f"{WHERE} cannot write heap dumps",
           "Where: {{ $labels.«@spanheap.dump.reason» }}. The log has the first; a full or read-only disk is usual."),
+    Alert("SpanheapProfilesLost",
+          "sum by (job, instance, «@spanheap.profile.outcome») "
+          "(increase(«spanheap.profile.exports»{«@spanheap.profile.outcome»!=\"exported\"}[15m])) > 0", "15m", "info",
+          f"heap profiles of {WHERE} do not arrive",
+          "They are {{ $labels.«@spanheap.profile.outcome» }}. The log has the first one, with the receiver's address."),
     Alert("SpanheapBlind", "«spanheap.profiler.status»{«@spanheap.attribution»=\"off\"} > 0 or "
           "«spanheap.profiler.status»{«@spanheap.hook.mode»=\"off\"} > 0", "15m", "info",
           f"spanheap in {WHERE} does not see everything",

@@ -108,6 +108,8 @@ ROWS: tuple[tuple[str, tuple[Panel, ...]], ...] = (
         _of("Errors, a second", "spanheap.profiler.errors", "spanheap.component", rate=True),
         Panel("Dumps", (("sum by («@spanheap.dump.outcome», «@spanheap.dump.reason») («spanheap.dump.count»{$where})",
                          "{{«@spanheap.dump.outcome»}} {{«@spanheap.dump.reason»}}"),)),
+        _of("Profiles sent over OTLP, a second", "spanheap.profile.exports", "spanheap.profile.outcome", rate=True),
+        _of("Size of these", "spanheap.profile.sent", rate=True),
         _of("Deaths of predecessors", "spanheap.recorder.predecessor_deaths", "spanheap.death.kind"),
         Panel("Status", (("«spanheap.profiler.status»{$where}", "{{instance}}: hook {{«@spanheap.hook.mode»}}, "
                           "spans {{«@spanheap.attribution»}}"),), kind="stat"),

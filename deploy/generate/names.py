@@ -5,11 +5,9 @@ The name with underscores, then the unit in full unless it is an annotation in b
 
 from __future__ import annotations
 
-from spanheap.telemetry import catalogue, throttle_gauge
-from spanheap.telemetry.instrument import Instrument
+from spanheap.telemetry import catalogue
 
-INSTRUMENTS: tuple[Instrument, ...] = (*catalogue.INSTRUMENTS, *throttle_gauge.INSTRUMENTS)
-BY_NAME = {instrument.name: instrument for instrument in INSTRUMENTS}
+BY_NAME = {instrument.name: instrument for instrument in catalogue.ALL}
 
 _UNITS = {"By": "bytes", "By/s": "bytes_per_second", "s": "seconds"}
 
@@ -39,7 +37,7 @@ def expand(template: str) -> str:
 
     Raises KeyError for a metric, ValueError for an attribute that is not in the list.
     """
-    known = {attribute for instrument in INSTRUMENTS for attribute in instrument.attributes}
+    known = {attribute for instrument in catalogue.ALL for attribute in instrument.attributes}
     out, rest = "", template
     while "«" in rest:
         before, rest = rest.split("«", 1)

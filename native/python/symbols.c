@@ -85,3 +85,12 @@ uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames) {
     PyErr_Restore(type, value, traceback);
     return p->stacks.unresolved;
 }
+
+void sh_symbols_release_codes_with_gil(sh_profile *p) {
+    sh_symbols_resolve_with_gil(p, UINT32_MAX);
+    size_t bytes = (p->stacks.frames_used + 1) * sizeof(void *);
+    const void **codes = sh_pages_map(bytes);
+    uint32_t count = codes ? sh_stack_table_release_codes(&p->stacks, codes) : 0;
+    for (uint32_t i = 0; i < count; i++) Py_DECREF((PyObject *)codes[i]);   /* may run code that comes back here: all is whole */
+    sh_pages_unmap(codes, bytes);
+}

@@ -10,6 +10,8 @@
 uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames);
 /* Resolves these stacks. False: they were already. Never raises. */
 bool sh_symbols_resolve_stacks_with_gil(sh_profile *p, const uint32_t *ids, uint32_t n);
+/* Resolves all stacks, and gives back the code objects that they are known by. The same stacks are new ones from here on. */
+void sh_symbols_release_codes_with_gil(sh_profile *p);
 /* The string id of a name that the application makes, a str; what has no UTF-8 form is "<other>", and counted as what finds no
  * room. Never raises. */
 uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, PyObject *text);

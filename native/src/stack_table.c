@@ -73,6 +73,24 @@ bool sh_stack_table_crowded(const sh_stack_table *t) {
     return sh_stack_table_count(t) > t->capacity / 4 * 3 || t->frames_used > t->frame_capacity / 4 * 3;
 }
 
+/* ------------------------------------------------------------------ references */
+
+static uint32_t take_codes(sh_stack_table *t, const sh_stack *s, const void **codes) {
+    uint32_t count = 0;
+    for (sh_frame *f = t->frames + s->first_frame, *end = f + s->depth; f < end; f++) {
+        if (f->code) codes[count++] = f->code;
+        f->code = NULL;
+    }
+    return count;
+}
+
+uint32_t sh_stack_table_release_codes(sh_stack_table *t, const void **codes) {
+    uint32_t count = 0;
+    for (uint32_t id = 1; id < t->high; id++)
+        if (t->stacks[id].resolved) count += take_codes(t, &t->stacks[id], codes + count);
+    return count;
+}
+
 /* ------------------------------------------------------------------ eviction */
 
 static int ascending(const void *a, const void *b) {
@@ -122,7 +140,7 @@ uint32_t sh_stack_table_evict(sh_stack_table *t, uint32_t keep_stacks, uint32_t 
         uint32_t id = (uint32_t)order[removed];
         sh_stack *s = &t->stacks[id];
         gone[id / 8] |= (uint8_t)(1u << (id % 8));
-        for (uint32_t i = 0; i < s->depth; i++) codes[(*code_count)++] = t->frames[s->first_frame + i].code;
+        *code_count += take_codes(t, s, codes + *code_count);
         stacks--;
         frames -= s->depth;
         t->unresolved -= !s->resolved;

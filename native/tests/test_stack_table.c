@@ -254,6 +254,32 @@ static void test_new_stack_is_unresolved(void) {
     sh_stack_table_fini(&t);
 }
 
+/* Stacks that have their symbols can do without their code objects: they keep samples and locations, are not found again, and
+ * give each reference back once. */
+static void test_released_codes(void) {
+    sh_stack_table t;
+    bool is_new;
+    if (!CHECK(sh_stack_table_init(&t, 16, 100))) return;
+    uint32_t resolved = intern_numbered(&t, 1, 3, 0, &is_new), waiting = intern_numbered(&t, 2, 2, 0, &is_new);
+    t.stacks[resolved].refs = 1;
+    t.stacks[resolved].resolved = true;
+    t.unresolved--;
+    t.frames[t.stacks[resolved].first_frame].location = 7;
+    const void *codes[100];
+    uint8_t gone[3] = { 0 };
+    uint32_t code_count;
+    CHECK(sh_stack_table_release_codes(&t, codes) == 3 && codes[0] == code_objects);
+    CHECK(sh_stack_table_release_codes(&t, codes) == 0);
+    CHECK(t.frames[t.stacks[resolved].first_frame].location == 7 && t.stacks[resolved].refs == 1);
+    CHECK(intern_numbered(&t, 2, 2, 1, &is_new) == waiting && !is_new);
+    CHECK(intern_numbered(&t, 1, 3, 1, &is_new) != resolved && is_new);
+    CHECK(sh_stack_table_valid(&t));
+    t.stacks[resolved].refs = 0;
+    CHECK(sh_stack_table_evict(&t, 0, 0, gone, codes, &code_count) == 3 && code_count == 5);
+    CHECK(sh_stack_table_valid(&t));
+    sh_stack_table_fini(&t);
+}
+
 int main(void) {
     test_against_a_plain_array();
     test_ids_run_out();
@@ -262,5 +288,6 @@ int main(void) {
     test_stacks_in_use_stay();
     test_empty_stack();
     test_new_stack_is_unresolved();
+    test_released_codes();
     return CHECK_DONE();
 }

@@ -112,6 +112,13 @@ def tick(uint32_t max_frames):
     return MODES[sh_hook_check_with_gil()]
 
 
+def release_references():
+    """Give back what is kept of the application's to know it again when it comes: code objects, names of spans."""
+    require_tables()
+    sh_symbols_release_codes_with_gil(the_profile)
+    sh_span_events_forget_names_with_gil()
+
+
 def hook_mode():
     return MODES[sh_hook_get_mode()]
 

@@ -549,6 +549,7 @@ cdef extern from "context.h":
 cdef extern from "symbols.h":
     uint32_t sh_symbols_resolve_with_gil(sh_profile *p, uint32_t max_frames)
     bint sh_symbols_resolve_stacks_with_gil(sh_profile *p, const uint32_t *ids, uint32_t n)
+    void sh_symbols_release_codes_with_gil(sh_profile *p)
     uint32_t sh_symbols_intern_with_gil(sh_string_table *strings, object text)
 
 

@@ -61,7 +61,7 @@ class Options:
     }
 
     def checked(self) -> Options:
-        """These options, with the seed drawn. Raises TypeError or ValueError."""
+        """These options, with the seed drawn. Raises TypeError or ValueError, SpanheapError where a package is missing."""
         for option in fields(self):
             value = getattr(self, option.name)
             if option.name in self.RANGES and not (value is None and "None" in str(option.type)):
@@ -69,8 +69,12 @@ class Options:
         for name in ("adaptive", "propagate_to_threads", "enabled"):
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
-        if not isinstance(self.profiles_endpoint, (str, type(None))):
-            raise TypeError(f"profiles_endpoint must be None or a URL, not {self.profiles_endpoint!r}")
+        if self.profiles_endpoint is not None:
+            from spanheap.otlp import messages, settings  # only who asks pays for the imports
+
+            if self.profiles_endpoint != "":   # else as the variables of OTLP say
+                settings.endpoint_parts(self.profiles_endpoint, "profiles_endpoint")
+            messages.Messages()
         if isinstance(self.label_metrics, str) or not all(isinstance(key, str) for key in self.label_metrics):
             raise TypeError(f"label_metrics must be a sequence of label keys, not {self.label_metrics!r}")
         for name, kind in (("detect", LeakPolicy), ("dumps", DumpPolicy)):

@@ -26,6 +26,8 @@ from spanheap.telemetry.gauges import Telemetry
 from spanheap.ticker import Ticker
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from spanheap.otlp.exporter import ProfilesExporter
     from spanheap.recorder.writer import FlightRecorder
     from spanheap.server.server import Server
@@ -210,8 +212,8 @@ class Profiler:
             if self.recorder.is_orphaned:   # not where the child makes its first span: that is the service's time
                 self._open_recorder()
             self.recorder.write()
-        if self.server is not None and self.server.is_orphaned:
-            self.server.open(session)
+        if self.server is not None:
+            self.server.tick(session)
         self.ticks += 1
         self.longest_tick_s = max(self.longest_tick_s, time.perf_counter() - start)
         self._start_check.tick(now)   # once
@@ -224,6 +226,17 @@ class Profiler:
 
     def resource(self) -> dict[str, Any]:
         return providers.resource_attributes(self.options.tracer_provider)
+
+    def dump_folder(self) -> Path:
+        """Where dumps go that were given no other place. Raises DumpError."""
+        from spanheap.dumps import folder  # only who dumps pays for the import
+
+        return folder.opened(self.options.dumps.folder if self.options.dumps is not None else None)
+
+    def dump_signal(self) -> int:
+        """That asks for a dump; 0: none does, or its handler was replaced."""
+        signal = self.dumps.signal if self.dumps is not None else None
+        return signal.number if signal is not None and signal.is_in_place else 0
 
     def cpu_s(self) -> float:
         """Of taking samples, and of the threads of the tick, the debug server and the profiles."""

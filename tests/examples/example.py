@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,16 +113,16 @@ class Running:
         if self.example is not CELERY:
             self._process.wait_for("a server", accepts)
 
-    def load(self, seconds: float, *, until_verdict: bool = False) -> tuple[int, int]:
-        """As the README says; returns (requests, failed ones). until_verdict: Ctrl-C once a leak is in the log."""
+    def load(self, seconds: float, *, until: Callable[[], object] | None = None) -> tuple[int, int]:
+        """As the README says; returns (requests, failed ones). until: Ctrl-C once this is true."""
         where = [] if self.example is CELERY else [f"http://127.0.0.1:{self._port}", "--connections=2"]
         with subprocess.Popen(
             [sys.executable, str(self.example.path), *where, f"--seconds={seconds}"], env=os.environ | self._environment,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
         ) as process:
             try:
-                while until_verdict and process.poll() is None:
-                    if self.verdicts():
+                while until is not None and process.poll() is None:
+                    if until():
                         process.send_signal(signal.SIGINT)
                         break
                     time.sleep(0.2)
@@ -141,6 +141,10 @@ class Running:
         """(function, line, endpoint, holder) of each `leak` in the log."""
         pattern = rf"spanheap: leak: .* at (\S+) \(\S*{self.example.module}\.py:(\d+)\), root span '(.*?)'; held by (.*)"
         return [(function, int(line), span, holder) for function, line, span, holder in re.findall(pattern, self.log())]
+
+    def named_by(self) -> set[int]:
+        """The processes that have written a dump for a verdict of theirs."""
+        return set(map(int, re.findall(r"spanheap: dump written to \S+-auto-(\d+)-\S+ \(leak\)", self.log())))
 
     def workers(self) -> set[int]:
         """The processes that the server has made, and that are there."""

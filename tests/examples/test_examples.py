@@ -34,10 +34,10 @@ def check_log(log: str) -> None:
 
 
 def run(example: Example, folder: Path) -> None:
-    """Load until the verdict; a worker ends; more load; the end."""
+    """Load until the verdict; the end."""
     with Running(example, folder, **SOON) as service:
         service.wait_until_it_serves()
-        requests, failed = service.load(90, until_verdict=True)
+        requests, failed = service.load(90, until=service.verdicts)
         assert requests > 100 and failed == 0, service.log()
         check_verdict(service.verdicts(), example)
         status = service.stop()
@@ -50,6 +50,21 @@ def test_the_planted_leak_of_each_example_is_named(tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(ALL)) as pool:
         for result in [pool.submit(run, example, tmp_path / example.module) for example in ALL]:
             result.result()
+
+
+def test_a_wrong_variable_keeps_no_instrumentor_from_its_work(tmp_path: Path) -> None:
+    """A line in the log for each, and the default: Flask's spans are there, and spanheap's samples in them."""
+    p = "OTEL_PYTHON_SPANHEAP_"
+    variables = {p + "TICK": "fast", p + "SAMPEL_INTERVAL": "1KiB", p + "DETECT": "perhaps", p + "SAMPLE_INTERVAL": "4KiB"}
+    with Running(FLASK, tmp_path / "wrong", "--workers=1", **variables) as service:
+        service.wait_until_it_serves()
+        _, failed = service.load(1)
+        (worker,) = service.workers()
+        assert FLASK.endpoint in {usage.name for usage in service.dump_of(worker).by_root_name()}
+        assert failed == 0 and service.stop() == 0, service.log()
+        named = re.findall(rf"spanheap: .*?{p}(\w+)", service.log())
+        assert sorted(named) == ["DETECT", "SAMPEL_INTERVAL", "TICK"], service.log()
+        assert "Traceback" not in service.log() and "Failed to" not in service.log()
 
 
 def restart(example: Example, folder: Path, *more: str) -> None:
@@ -89,6 +104,40 @@ def test_workers_that_are_replaced_go_on(tmp_path: Path) -> None:
     with ThreadPoolExecutor(len(ALL)) as pool:
         for result in [pool.submit(restart, example, tmp_path / example.module, *more[example]) for example in ALL]:
             result.result()
+
+
+def succeed(example: Example, folder: Path, *more: str) -> None:
+    """Its workers end, of which none has a verdict yet; then load until one that came after them has it."""
+    with Running(example, folder, *more, **SOON) as service:
+        service.wait_until_it_serves()
+        _, failed = service.load(1)
+        first = service.workers()
+        service.end_workers()
+        failed += service.load(90, until=service.named_by)[1]
+        assert service.named_by() and not service.named_by() & first, service.log()
+        check_verdict(service.verdicts(), example)
+        assert failed == 0, service.log()
+
+
+@pytest.mark.long
+def test_a_worker_that_replaced_another_names_the_leak(tmp_path: Path) -> None:
+    """As the first would have: a later fork of gunicorn's (as of Celery's), a new interpreter of uvicorn's."""
+    more = {FASTAPI: ["--workers=2", "--timeout-worker-healthcheck=10"], FLASK: []}
+    with ThreadPoolExecutor(len(more)) as pool:
+        for result in [pool.submit(succeed, example, tmp_path / example.module, *more[example]) for example in more]:
+            result.result()
+
+
+@pytest.mark.long
+def test_the_workers_of_a_preloaded_application_name_the_leak(tmp_path: Path) -> None:
+    """gunicorn's arbiter has imported it, and is profiled as well: each of its two workers speaks for itself."""
+    with Running(FLASK, tmp_path / "preloaded", "--preload", **SOON) as service:
+        service.wait_until_it_serves()
+        _, failed = service.load(90, until=lambda: len(service.named_by()) >= 2)
+        assert service.named_by() == service.workers(), service.log()
+        check_verdict(service.verdicts(), FLASK)
+        assert failed == 0 and service.stop() == 0, service.log()
+        check_log(service.log())
 
 
 @pytest.mark.long

@@ -190,12 +190,16 @@ def test_a_dead_child_is_one_clear_error(long_demo, module, name):
     assert long_demo.children() == []
 
 
-def test_an_output_folder_that_cannot_be_made_is_an_error(tmp_path):
-    """A file in the folder's place: exit status 1, and the path in the message."""
+@pytest.mark.parametrize(("options", "said"), [
+    ([], "--output out: cannot be written: File exists"),   # a file in the folder's place
+    (["--output=/proc/x"], "--output /proc/x: cannot be written: No such file or directory"),
+    (["--output=other", "--json=no/such.json"], "--json no/such.json: cannot be written: No such file or directory"),
+])
+def test_a_place_that_cannot_be_written_is_an_error(tmp_path, options, said):
+    """Exit status 1, and what to do in the message."""
     (tmp_path / "out").write_text("")
-    status, _, err = Demo(tmp_path).finish()
-    assert status == 1
-    assert re.fullmatch(r"spanheap demo: error: .*'out'\n", err)
+    status, _, err = Demo(tmp_path, *options).finish()
+    assert (status, err) == (1, f"spanheap demo: error: {said}: give another place\n")
 
 
 @pytest.mark.parametrize("seconds", ["1", "nan", "3601", "long"])

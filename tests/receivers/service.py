@@ -22,9 +22,11 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import Gauge, Histogram, InMemoryMetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor, SpanExporter, SpanExportResult
 
 import spanheap
+from spanheap.otlp.messages import Messages, ProfilesUnavailable
+from spanheap.telemetry import profiles_gauge
 
 LIMIT = 1 << 33
 SECONDS = 150
@@ -32,9 +34,31 @@ RATE = 200_000   # bytes a second that GET / keeps
 assert asyncio   # its tasks are counted where it is imported
 
 
+def _unreported() -> set[str]:
+    try:
+        Messages()
+    except ProfilesUnavailable:
+        return {instrument.name for instrument in profiles_gauge.INSTRUMENTS}
+    return set()
+
+
+UNREPORTED = _unreported()
+"""The metrics that this service does not have, for want of a package."""
+
+
+class Nowhere(SpanExporter):
+    """Takes all."""
+
+    def export(self, spans: Any) -> SpanExportResult:
+        """See SpanExporter."""
+        return SpanExportResult.SUCCESS
+
+
 @contextmanager
 def everything(meters: Any, traces: TracerProvider, folder: Path, logs: Any = None) -> Iterator[spanheap.Session]:
-    """150 seconds of a service, at virtual speed, with a limit, a leak, labels, kept spans, a recorder, automatic dumps."""
+    """150 seconds of a service, at virtual speed, with a limit, a leak, labels, kept spans, a recorder, automatic dumps, a
+    throttle, and an exporter of profiles where opentelemetry-proto is installed."""
+    throttle = spanheap.MemoryThrottledSpanProcessor(SimpleSpanProcessor(Nowhere()), meter_provider=meters)
     tracer, kept, spans = traces.get_tracer("t"), [], []
     policy = spanheap.DumpPolicy(folder=str(folder), growth_percent=1, growth_within=60, cooldown_s=0)
     with spanheap.profile(
@@ -42,6 +66,7 @@ def everything(meters: Any, traces: TracerProvider, folder: Path, logs: Any = No
         label_metrics=["tenant"], recorder=folder / "recording", dumps=policy,
         detect=spanheap.LeakPolicy(memory_limit=LIMIT, holders=False, percent=1, within=60),
         adaptive=False, max_samples=1 << 17,
+        profiles_endpoint=None if UNREPORTED else "http://127.0.0.1:1", profiles_interval=86_400,
     ) as session:
         for now in range(SECONDS):
             for _ in range(10):
@@ -55,6 +80,7 @@ def everything(meters: Any, traces: TracerProvider, folder: Path, logs: Any = No
         session.tick(SECONDS)
         yield session
         del kept, spans
+    throttle.shutdown()
 
 
 def kind_of(data: Any) -> str:

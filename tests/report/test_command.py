@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,20 @@ def test_a_recorder_file_makes_a_report_too(tmp_path: Path) -> None:
     path.write_bytes(example().data)
     assert run("report", path, "--output", tmp_path / "out.html") == 0
     assert "It was in the middle of" in (tmp_path / "out.html").read_text()
+
+
+def test_as_json_there_is_what_the_page_says_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sentence, notes, facts, and the verdicts in fields; of a recorder file likewise."""
+    assert run("report", dumps.with_verdict(tmp_path), "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["report"] == "heap-24.html" and (tmp_path / "heap-24.html").exists()
+    assert said["sentence"].startswith("`GET /orders` keeps 41.0 MiB more every minute")
+    assert said["verdicts"][0]["kind"] == "leak" and said["verdicts"][0]["holder"].startswith("app:_cache")
+    assert any("Held by" in note for note in said["notes"]) and said["facts"]["process.pid"] and said["live_bytes"] > 0
+    (tmp_path / "flight.rec").write_bytes(example().data)
+    assert run("report", tmp_path / "flight.rec", "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["report"] == "flight.html" and said["verdicts"] == [] and "It was in the middle of" in said["notes"][0]
 
 
 def test_an_empty_heap_makes_a_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,10 +127,48 @@ def test_what_cannot_be_read_is_named(files: Path, name: str, message: str, caps
         assert "Traceback" not in said.err and sorted(os.listdir()) == before
 
 
+@contextlib.contextmanager
+def nobody_may_read(path: Path) -> Iterator[None]:
+    """Root would all the same: it becomes another user for that time, who finds what is imported already."""
+    path.chmod(0)
+    if was_root := os.geteuid() == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        if was_root:
+            os.seteuid(0)
+        path.chmod(0o600)
+
+
+@pytest.mark.parametrize("arguments", [
+    ("report", "heap-24.pb.gz"), ("diff", "heap-24.pb.gz", "heap-24.pb.gz"),
+    ("report", "flight.rec"), ("recover", "flight.rec"),
+], ids=" ".join)
+def test_what_one_may_not_read_is_named(files: Path, arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit status 1, the file and the reason, in one line; nothing is written."""
+    assert run(*arguments) == 0
+    capsys.readouterr()
+    target = Path(tempfile.gettempdir(), f"{files.parent.name}.html")   # the other user does not see this folder at all
+    with nobody_may_read(files.parent / arguments[1]):
+        assert run(*arguments, *(("-o", target) if arguments[0] == "report" else ())) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.count("\n") == 1 and not target.exists()
+    assert said.err.startswith(f"spanheap {arguments[0]}: error: {arguments[1]}: ") and "Permission denied" in said.err
+
+
 def test_a_damaged_recorder_file_is_named(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As `spanheap recover` names it."""
     assert run("report", "flight-cut.rec") == 1
     assert capsys.readouterr().err.startswith("spanheap report: error: flight-cut.rec: ")
+
+
+def test_a_dump_that_is_given_to_recover_is_sent_to_report(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The other way round each takes what the other one does."""
+    assert run("recover", files) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"spanheap recover: error: {files}: not a recorder file, but")
+    assert "`spanheap report FILE`" in said
 
 
 def test_recorder_files_cannot_be_compared(files: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+import spanheap
 from spanheap.recorder import command as recordings
-from spanheap.report import headline, subject
+from spanheap.report import headline, page, subject
 from tests.report import dumps
 from tests.unit._recorder_encoder import Encoder, example
 
@@ -87,6 +89,19 @@ def test_a_recording_says_how_it_ended_and_what_it_was_doing(tmp_path: Path) -> 
     assert said[0].startswith("It was in the middle of `job` (for 15 seconds), `GET /orders` (for 10 seconds).")
     assert said[1] == "`GET /orders` holds 635 KiB of 977 KiB live; all of it allocated at `orders.py:12`."
     assert not any("±" in note or "--baseline" in note for note in said)
+
+
+def test_only_what_is_bad_has_the_colour_of_an_alarm(tmp_path: Path) -> None:
+    """<strong>: a death, growth; not a clean end, nor that nothing grew."""
+    path = tmp_path / "flight.rec"
+    with spanheap.profile(tick=None, recorder=path):
+        pass
+    assert page.render(subject.of_file(path)).count("<b>ended cleanly: the session was shut down") == 1
+    path.write_bytes(example().data)
+    heading = re.search("<h1.*?</h1>", page.render(subject.of_file(path)), re.DOTALL)
+    assert heading and "<strong>" in heading[0] and "<b>" not in heading[0]
+    old = dumps.service(tmp_path, time=1.8e9 - 60).rename(tmp_path / "old.pb.gz")
+    assert "<b>Nothing grew</b>" in page.render(subject.of_file(dumps.service(tmp_path), old))
 
 
 def test_a_recording_without_sites_says_so(tmp_path: Path) -> None:

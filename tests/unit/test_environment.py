@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import signal
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,9 @@ WRONG = {
     "TICK": ["0", "none", "nan", "inf"], "ADAPTIVE": ["maybe", "2"], "DETECT": ["none"], "DETECT_PATIENCE": ["9.9"],
     "DUMPS_FULL_AT": ["1.1"], "DUMPS_KEEP": ["2.5"], "TOGGLE_SIGNAL": ["SIGKILL", "SIGNOTHING", "-1", "9999"],
     "DUMPS_SIGNAL": ["SEGV"], "RECORDER": ["/tmp/"], "PAUSE_BUDGET_MS": ["-1"],
+    "PROFILES_ENDPOINT": ["collector:4318", "collector", "grpc://collector:4317", "http://", "http://:4318", "http://a b",
+                          "http://collector:port", "http://collector:99999"],
+    "PROFILES_INTERVAL": ["0", "none", "minute", "90000"],
 }
 
 
@@ -92,6 +96,19 @@ def test_a_wrong_value_is_one_line_and_the_default_stays(name: str, text: str, c
         assert part in record.getMessage()
     accepted = BY_NAME[name].accepts.split(",")[0]
     assert accepted in record.getMessage() or re.search("SIGUSR2|path of a file", record.getMessage())
+
+
+def test_an_endpoint_without_the_package_for_it_is_one_line_too(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Which says what to install; the other variables count."""
+    monkeypatch.setitem(sys.modules, "opentelemetry.proto.profiles.v1development", None)
+    endpoint = P + "PROFILES_ENDPOINT"
+    assert environment.options({endpoint: "http://c:4318", P + "MAX_DEPTH": "8"}) == {"max_depth": 8}
+    (record,) = caplog.records
+    for part in (f"{endpoint}='http://c:4318'", "needs opentelemetry-proto 1.40 or later", "pip install 'spanheap[otlp]'",
+                 "the default is used: none"):
+        assert part in record.getMessage()
 
 
 def test_values_that_do_not_go_together_leave_the_first(caplog: pytest.LogCaptureFixture) -> None:

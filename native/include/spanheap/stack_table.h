@@ -8,7 +8,8 @@
  * uses, oldest use first (sh_stack_table_evict); until then a new stack gets SH_STACK_OTHER, counted in `overflowed`.
  *
  * References: every frame of an interned stack owns one reference to its code object. intern() reports a new stack, whose
- * references the caller takes at once; evict() hands the references of what it removed to the caller.
+ * references the caller takes at once; evict() hands the references of what it removed to the caller, release_codes() those of
+ * what has its symbols.
  * Invariant: sum of depths of used slots = frames_used; index entries = used slots.
  * Thread rules: everything here needs the GIL. Id 0 (SH_STACK_OTHER) is an empty stack that always exists. */
 #ifndef SPANHEAP_STACK_TABLE_H
@@ -56,6 +57,11 @@ uint32_t sh_stack_table_intern(sh_stack_table *t, const sh_frame *frames, uint32
  * frames_used), since a DECREF may run code that comes back here. Returns the number removed. */
 uint32_t sh_stack_table_evict(sh_stack_table *t, uint32_t keep_stacks, uint32_t keep_frames, uint8_t *gone,
                               const void **codes, uint32_t *code_count);
+
+/* Resolved stacks live on without code objects: they keep their samples and their locations, and no look-up finds them again,
+ * since another code object may come to lie where theirs was. The caller gives back the references in `codes` (room for
+ * frames_used), whose number is returned. */
+uint32_t sh_stack_table_release_codes(sh_stack_table *t, const void **codes);
 
 uint32_t sh_stack_table_count(const sh_stack_table *t);
 bool sh_stack_table_crowded(const sh_stack_table *t);   /* more than 3/4 of either bound */

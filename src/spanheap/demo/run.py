@@ -10,6 +10,7 @@ import platform
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from spanheap.demo import report
@@ -30,11 +31,13 @@ PLANTED_ENDPOINT = "GET /orders/{id}"
 
 def run(seconds: float, fixed_seconds: float, output: pathlib.Path, json_file: pathlib.Path | None) -> bool:
     """Returns whether the analysis found what was planted."""
-    output.mkdir(parents=True, exist_ok=True)
-    if json_file is not None:
-        json_file.touch()   # whether it can be written is better known before the runs than after
     service = output / "service.py"
-    shutil.copyfile(pathlib.Path(__file__).with_name("service.py"), service)
+    with _writable(f"--output {output}"):
+        output.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(pathlib.Path(__file__).with_name("service.py"), service)
+    if json_file is not None:
+        with _writable(f"--json {json_file}"):
+            json_file.touch()   # whether it can be written is better known before the runs than after
     terminal = Terminal(sys.stdout)
     report.print_opening(terminal, service, seconds, SAMPLE_INTERVAL, Options().sample_interval)
     leaky = measure("leaky", service, seconds, output, terminal)
@@ -53,6 +56,15 @@ def run(seconds: float, fixed_seconds: float, output: pathlib.Path, json_file: p
         }
         json_file.write_text(json.dumps(results, indent=2) + "\n")
     return bool(verdict["matches"])
+
+
+@contextlib.contextmanager
+def _writable(place: str) -> Iterator[None]:
+    """Raises DemoError, with the way out."""
+    try:
+        yield
+    except OSError as error:
+        raise DemoError(f"{place}: cannot be written: {error.strerror}: give another place") from error
 
 
 def measure(

@@ -50,14 +50,16 @@ OVER_LIMIT, OVER_BY = 1.2, 10    # times a limit of entries, and so many more: i
 NO_LIMIT = 2.0 ** 40             # bytes that a container would have at its limit: that is none
 FULL_SOON_S = 7200.0             # a container that will be full by then is not even a suspicion
 UNANSWERED = 2.0            # times as long while the question who holds it waits for the pause budget
-NEVER_GROWING = frozenset((Bound.TRANSIENT, Bound.COLLECTOR))
+NEVER_GROWING = frozenset((Bound.COLLECTOR,))
 THROUGH = 3.0                # times the patience for spans that others hold: the line that makes those is told first
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
 OUTSIDE_SPANS = 4.0         # times as long for what no span made: its traffic is not known, and its site often not its own
 FOUND_OUT = frozenset((Bound.EXCEEDED, Bound.OVERDUE, Bound.EVER_MORE))   # only in time
 URGENT_BOUNDS = frozenset((Bound.NONE, Bound.SPANS))   # judged at once when much has been lost
-# When so many times as much has been lost.
-URGENT_LATER = {Bound.EXCEEDED: 2.0, Bound.C: 2.0, Bound.BRANCH: 2.0, Bound.RELEASE: 4.0, Bound.UNSEEN: 4.0}
+# When so many times as much has been lost; once as much, where the memory limit is near.
+URGENT_LATER = {
+    Bound.EXCEEDED: 2.0, Bound.C: 2.0, Bound.BRANCH: 2.0, Bound.RELEASE: 4.0, Bound.UNSEEN: 4.0, Bound.TRANSIENT: 4.0,
+}
 # What its holder proves; times what the samples do.
 CERTAINTY = {
     Bound.NONE: 0.98, Bound.EXCEEDED: 0.9, Bound.SPANS: 0.99, Bound.GARBAGE: 0.95, Bound.C: 0.9, Bound.BRANCH: 0.8,
@@ -298,8 +300,7 @@ class Detector:
         trend, policy = case.trend, self.policy
         bound = self._bound(case)
         if bound in LEAK_AFTER:
-            urgent = bound in URGENT_BOUNDS and self._is_urgent(trend, memory_left) and trend.window_s >= URGENT_WINDOW_S
-            urgent |= trend.grown_bytes >= URGENT_LATER.get(bound, math.inf) * self.policy.urgent_bytes
+            urgent = self._is_urgent_for(bound, trend, memory_left)
             patience = LEAK_AFTER[bound] * policy.patience * (1 if trend.in_span else OUTSIDE_SPANS)
             patience *= self._caution(case)
             if case.evidence is not None and case.evidence.through:
@@ -316,11 +317,25 @@ class Detector:
         filling = self._filling(case)
         if filling is not None and (filling.still() < STILL_GROWS or self._is_full_soon(case)):
             return None
-        return "growing" if is_long and bound not in NEVER_GROWING else None
+        never = bound in NEVER_GROWING or (bound is Bound.TRANSIENT and trend.in_span)   # that becomes a leak, or nothing
+        return "growing" if is_long and not never else None
+
+    def _is_urgent_for(self, bound: Bound, trend: Trend, memory_left: float | None) -> bool:
+        """Whether so much has been lost, or so little is left, that what holds it gets less time than it should have."""
+        if bound in URGENT_BOUNDS:
+            return self._is_urgent(trend, memory_left) and trend.window_s >= URGENT_WINDOW_S
+        if bound is Bound.TRANSIENT and not trend.in_span:   # a job that gathers what it then gives back
+            return False
+        times = URGENT_LATER.get(bound, math.inf)
+        if bound in URGENT_LATER and self._is_soon(trend, memory_left):
+            times = 1.0
+        return trend.grown_bytes >= times * self.policy.urgent_bytes
+
+    def _is_soon(self, trend: Trend, memory_left: float | None) -> bool:
+        return memory_left is not None and trend.bytes_per_s * self.policy.urgent_within > memory_left
 
     def _is_urgent(self, trend: Trend, memory_left: float | None) -> bool:
-        soon = memory_left is not None and trend.bytes_per_s * self.policy.urgent_within > memory_left
-        return trend.grown_bytes >= self.policy.urgent_bytes or soon
+        return trend.grown_bytes >= self.policy.urgent_bytes or self._is_soon(trend, memory_left)
 
     def _distinct(self) -> Iterator[Case]:
         """Cases that tell of one thing, what one container holds, are one."""

@@ -192,8 +192,11 @@ def _nested(unit: Unit) -> Iterator[Unit]:
 
 
 def _units_in(module: types.ModuleType) -> Iterator[Unit]:
-    """Functions and methods that were made in this module, nested ones included."""
+    """Functions and methods that were made in this module, nested ones included, and its own code while that runs."""
     names, name = _namespace(module), owner.module_name(module)
+    for frame in _frames():
+        if frame.f_code.co_name == "<module>" and frame.f_globals is names:
+            yield Unit(frame.f_code, names, None, "")
     seen: set[int] = set()
     pending: list[tuple[Any, type | None]] = [(value, None) for value in list(names.values())]
     while pending:
@@ -215,6 +218,15 @@ def _units_in(module: types.ModuleType) -> Iterator[Unit]:
             pending.append((_core.attribute(o, "__wrapped__"), cls))
         elif owner.is_a(o, type) and owner.namespace(o).get("__module__") == name:
             pending.extend((value, o) for value in owner.namespace(o).values())
+
+
+def _frames() -> Iterator[types.FrameType]:
+    """Of all threads."""
+    for leaf in sys._current_frames().values():
+        frame: types.FrameType | None = leaf
+        while frame is not None:
+            yield frame
+            frame = frame.f_back
 
 
 def _closed_over(function: Any) -> Iterator[Any]:

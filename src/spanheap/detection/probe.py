@@ -12,7 +12,7 @@ import types
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from spanheap import _core
 from spanheap.retention import owner
@@ -20,16 +20,24 @@ from spanheap.retention import owner
 NESTED_SHARE = 0.25    # of the ways lead through a container in an object, which cannot be counted
 NESTED_ENTRIES = 8     # and has at least so many: a record's own list has fewer
 COUNTED = 64           # inner containers; of more these stand for all
+INDEXED = 64           # of a list that is on the way, so many are looked through
 LEVELS = 2             # of containers in each other, that are counted
 _INNER = (list, set, collections.deque, dict)
 
 
+class Step(NamedTuple):
+    """From an object to the next on the way: its attribute, what it has under a key or at an index, or its only entry."""
+
+    kind: Literal["attribute", "item", "only"]
+    name: Any = None   # a str, int or bytes
+
+
 @dataclass(frozen=True)
 class Probe:
-    """Finds a container again by the names that lead to it. Calling it gives the number of entries, or None: it is gone."""
+    """Finds a container again by the steps that lead to it. Calling it gives the number of entries, or None: it is gone."""
 
     module: str
-    names: tuple[str, ...]
+    steps: tuple[Step, ...]
     type: Any
     deep: bool
 
@@ -37,12 +45,16 @@ class Probe:
         """That counts the container's own entries alone."""
         return replace(self, deep=False)
 
+    def is_one_of_several(self) -> bool:
+        """Whether it is picked out of a container."""
+        return any(step.kind == "item" for step in self.steps)
+
     def __call__(self) -> int | None:
         o: Any = sys.modules.get(self.module)
-        for name in self.names:
+        for step in self.steps:
             if o is None:
                 return None
-            o = owner.namespace(o).get(name) if owner.is_a(o, type) else _attribute(o, name)
+            o = _next(o, step)
         if type(o) is not self.type:
             return None
         entries = owner.entries(o)
@@ -64,7 +76,10 @@ def of(ways: Sequence[tuple[Sequence[Any], int]]) -> tuple[Probe | None, bool]:
         deep += within > 0
         out_of_reach += any(
             owner.is_a(o, _INNER) and (owner.entries(o) or 0) >= NESTED_ENTRIES for o in below[within:])
-    return _probe(*min(ways, key=lambda way: way[1]), deep=deep > 0), out_of_reach > NESTED_SHARE * len(ways)
+    found = _probe(*min(ways, key=lambda way: way[1]), deep=deep > 0)
+    if found is not None and len({id(objects[place]) for objects, place in ways}) > 1 and found.is_one_of_several():
+        found = None   # ten users' lists grow: one of them is a tenth of it
+    return found, out_of_reach > NESTED_SHARE * len(ways)
 
 
 def _probe(objects: Sequence[Any], place: int, *, deep: bool) -> Probe | None:
@@ -73,25 +88,50 @@ def _probe(objects: Sequence[Any], place: int, *, deep: bool) -> Probe | None:
     if start is None:
         return None
     module, holder = owner.module_name(objects[start]), objects[start]
-    names: list[str] = []
+    steps: list[Step] = []
     for o in objects[start + 1: place + 1]:
         if type(o) is dict and o is not container and _core.instance_dict(holder) is o:
             continue   # the namespace itself
-        name = _name_in(holder, o)
-        if name is None:
+        step = _step_to(holder, o)
+        if step is None:
             return None
-        names.append(name)
+        steps.append(step)
         holder = o
-    return Probe(module, tuple(names), type(container), deep) if sys.modules.get(module) is objects[start] else None
+    return Probe(module, tuple(steps), type(container), deep) if sys.modules.get(module) is objects[start] else None
 
 
-def _name_in(holder: Any, o: Any) -> str | None:
+def _step_to(holder: Any, o: Any) -> Step | None:
+    if owner.is_a(holder, (dict, list, tuple)):
+        if owner.entries(holder) == 1:
+            return Step("only")
+        # Of another type it may have a hash and an equality of the application's.
+        key = _core.key_of(holder, o) if owner.is_a(holder, dict) else _index_of(holder, o)
+        if type(key) in (str, int, bytes):
+            return Step("item", key)
+    name: Any
     if owner.is_a(holder, type):
-        return next((name for name, value in owner.namespace(holder).items() if value is o), None)
-    name = _core.attribute_of(holder, o)
-    if type(name) is str:
-        return name
-    return next((name for name, value in _slots(holder) if value is o), None)
+        name = next((name for name, value in owner.namespace(holder).items() if value is o), None)
+    else:
+        name = _core.attribute_of(holder, o)
+        if type(name) is not str:
+            name = next((name for name, value in _slots(holder) if value is o), None)
+    return Step("attribute", name) if name is not None else None
+
+
+def _index_of(holder: Any, o: Any) -> int | None:
+    return next((i for i, value in enumerate(islice(_items(holder), INDEXED)) if value is o), None)
+
+
+def _next(o: Any, step: Step) -> Any:
+    if step.kind == "attribute":
+        return owner.namespace(o).get(step.name) if owner.is_a(o, type) else _attribute(o, step.name)
+    if step.kind == "only":
+        values = list(islice(dict.values(o) if owner.is_a(o, dict) else _items(o), 2)) if owner.is_a(
+            o, (dict, list, tuple)) else []
+        return values[0] if len(values) == 1 else None
+    if owner.is_a(o, dict):
+        return dict.get(o, step.name)
+    return next(islice(_items(o), step.name, None), None) if owner.is_a(o, (list, tuple)) else None
 
 
 def _attribute(holder: Any, name: str) -> Any:
@@ -126,4 +166,4 @@ def _inner_entries(o: Any, levels: int) -> int:
 
 def _items(o: Any) -> Any:
     """An iterator by the built-in type's own method."""
-    return next(kind.__iter__(o) for kind in (list, set, collections.deque) if owner.is_a(o, kind))
+    return next(kind.__iter__(o) for kind in (list, set, collections.deque, tuple) if owner.is_a(o, kind))

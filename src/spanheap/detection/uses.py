@@ -292,6 +292,9 @@ class Reader:
         code, name = unit.code, self._place.name
         if self._place.kind == "local" or name in code.co_cellvars or code.co_name in CONSTRUCTORS:
             return True
+        if code.co_name == "<module>":
+            before = any(op.name == "STORE_NAME" and name in op.names for op in ops[:i])
+            return not before and not ops[i].in_loop
         return any(
             name in op.names and ((after.name.startswith("POP_JUMP") and after.name.endswith("NONE"))
                                   or (after.name == "LOAD_CONST" and after.value is None))

@@ -205,7 +205,7 @@ class LeakWatch:
         since, grown = found
         rate = grown / max(self._clock.now - since, 1e-9)
         said = self._percent_said
-        if said is None:
+        if said is None or said.site is None:   # the first samples of what grows may not have been there yet
             most = max(aggregate.groups, default=None, key=lambda group: _born_since(group, aggregate, since))
             what = describe(most.key, since, self._clock.now) if most is not None else Description(None, None, None, [])
             said = LeakVerdict(

@@ -47,7 +47,7 @@ class Automatic:
         self._ladder = Ladder(policy.full_at, policy.aggregates_at)
         percent = policy.growth_percent
         self._growth = PercentRule(percent, policy.growth_within) if percent is not None else None
-        self._signal = SignalRequest(policy.signal) if policy.signal is not None else None
+        self.signal = SignalRequest(policy.signal) if policy.signal is not None else None
         self._limits: list[memory_limit.Limit] = []
         self._busy = threading.Lock()   # the re-entrancy latch: ticks may come from anywhere when tick=None
         self._fraction = 0.0
@@ -64,8 +64,8 @@ class Automatic:
         self._now = 0.0
 
     def start(self) -> None:
-        if self._signal is not None:
-            self._signal.install()
+        if self.signal is not None:
+            self.signal.install()
 
     def close(self, session: Session, now: float) -> None:
         """A last chance for what was refused just before the end; then all is given back."""
@@ -75,8 +75,8 @@ class Automatic:
             self._enter(self._now)
         except Exception:
             self.outcomes.errors += 1
-        if self._signal is not None:
-            self._signal.remove()
+        if self.signal is not None:
+            self.signal.remove()
         self._emergencies.close()
         self._baseline.close()
 
@@ -129,8 +129,8 @@ class Automatic:
         self._now = now
         if self._first is None or now < self._first:
             self._first = now
-        if self._signal is not None:
-            self._signal.look_after()
+        if self.signal is not None:
+            self.signal.look_after()
         age = now - self._first
         if age == 0:   # before anything that is to be compared with it
             self._capture_baseline(session, age)
@@ -167,7 +167,7 @@ class Automatic:
         return self._ladder.observe(now, self._fraction)
 
     def _triggers(self, session: Session, now: float, rung: str | None) -> Iterator[Trigger]:
-        if self._signal is not None and self._signal.asked:
+        if self.signal is not None and self.signal.asked:
             yield Trigger("signal", holders=True)
         if rung == "full":
             yield Trigger("memory_limit", f"{self._fraction:.0%} of the limit", key=rung, holders=True,
@@ -219,12 +219,12 @@ class Automatic:
             self._answer(trigger, why)
 
     def _answer(self, trigger: Trigger, why: str) -> None:
-        if trigger.reason == "signal" and self._signal is not None:
-            self.outcomes.answer(self._signal.name, why)
+        if trigger.reason == "signal" and self.signal is not None:
+            self.outcomes.answer(self.signal.name, why)
 
     def _done(self, trigger: Trigger) -> None:
-        if trigger.reason == "signal" and self._signal is not None:
-            self._signal.asked = False
+        if trigger.reason == "signal" and self.signal is not None:
+            self.signal.asked = False
         elif trigger.reason == "memory_limit":
             self._ladder.done(str(trigger.key))
         elif trigger.key is not None:

@@ -87,7 +87,7 @@ def run_run(arguments: argparse.Namespace) -> int:
         return program
     try:
         session = spanheap.current() or spanheap.start(**options)   # type: ignore[arg-type]
-    except SpanheapError as error:
+    except Exception as error:   # whatever keeps the profiler from starting keeps no program from running
         print(f"spanheap run: error: {error}; the program runs without", file=sys.stderr)
         return _as_python(run(*program, show_interrupt=True))
     began = time.monotonic()
@@ -130,6 +130,7 @@ def _dumped(session: Session, path: str) -> str:
         last = dumps.outcomes.last_path if dumps is not None else None
         return f"last dump {last}" if last is not None else "no dump"
     try:
-        return f"dump {session.dump(pathlib.Path(path) if path else None, reason='end of spanheap run')}"
+        target = pathlib.Path(path) if path else session._profiler.dump_folder()
+        return f"dump {session.dump(target, reason='end of spanheap run')}"
     except SpanheapError as error:
         return f"no dump: {error}"

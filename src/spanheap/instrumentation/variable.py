@@ -13,6 +13,7 @@ from typing import Any
 
 from spanheap.detection.policy import LeakPolicy
 from spanheap.dumps.policy import DumpPolicy
+from spanheap.errors import SpanheapError
 from spanheap.options import Options
 
 PREFIX = "OTEL_PYTHON_SPANHEAP_"
@@ -36,7 +37,7 @@ class Variable:
     field: str | None
     """Of the policy that this option is; None: the option itself."""
     kind: str
-    """"whole number", "number", "switch", "path", "text", "address", "names" or "signal"."""
+    """"whole number", "number", "switch", "path", "URL", "address", "names" or "signal"."""
     optional: bool
     """Takes `none`."""
     default: Any
@@ -55,8 +56,8 @@ class Variable:
     def accepts(self) -> str:
         """In words, as documentation and messages have it."""
         what = {
-            "switch": "true or false", "path": "a path", "text": "a text", "names": "names, separated by commas",
-            "signal": "a signal, as SIGUSR2", "address": "HOST:PORT or unix:PATH",
+            "switch": "true or false", "path": "a path", "URL": "an http:// or https:// URL",
+            "names": "names, separated by commas", "signal": "a signal, as SIGUSR2", "address": "HOST:PORT or unix:PATH",
         }.get(self.kind, f"a {self.kind}")
         if self.range is not None:
             what += " from {} to {}".format(*(f"{int(end):,}" if end == int(end) else str(end) for end in self.range))
@@ -87,13 +88,13 @@ class Variable:
             raise ValueError(f"{text!r} is not {self.accepts}") from None
         if self.range is not None and not self.range[0] <= value <= self.range[1]:
             raise ValueError(f"{text!r} is not {self.accepts}")
-        if self.kind in ("path", "signal", "address"):   # not every one can be
+        if self.kind in ("path", "signal", "address", "URL"):   # not every one can be
             try:
                 if self.field is None:
                     Options(**{self.option: value}).checked()
                 else:
                     POLICIES[self.option](**{self.field: value})
-            except (ValueError, TypeError) as error:
+            except (ValueError, TypeError, SpanheapError) as error:
                 raise ValueError(str(error)) from None
         return value
 
@@ -133,7 +134,7 @@ _PARSERS: dict[str, Callable[[str, bool], Any]] = {
     "number": lambda text, of_bytes: _number(text, of_bytes, False),
     "switch": lambda text, _: _switch(text),
     "path": lambda text, _: _text(text),
-    "text": lambda text, _: _text(text),
+    "URL": lambda text, _: _text(text),
     "address": lambda text, _: _text(text),
     "names": lambda text, _: tuple(name.strip() for name in text.split(",") if name.strip()),
     "signal": lambda text, _: _signal(text),
@@ -145,7 +146,7 @@ def _kind(field: Field[Any]) -> str:
     annotation = str(field.type).removesuffix(" | None")
     kinds = {
         "int": "signal" if field.name.endswith("signal") else "whole number", "float": "number", "bool": "switch",
-        "str": "text", "str | os.PathLike[str]": "path", "str | DebugServer": "address", "Sequence[str]": "names",
+        "str": "URL", "str | os.PathLike[str]": "path", "str | DebugServer": "address", "Sequence[str]": "names",
     } | {policy.__name__: "switch" for policy in POLICIES.values()}
     if annotation not in kinds:
         raise TypeError(f"no environment variable can set {field.name}: {field.type}; see ONLY_IN_CODE")

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from spanheap.otlp.messages import Messages
 from spanheap.snapshot import Frame, HeapSnapshot, Row
-from spanheap.telemetry.gauges import SCHEMA_URL
+from spanheap.telemetry.instrument import SCHEMA_URL
 from spanheap.version import __version__
 
 OTHER = "<other>"

@@ -37,6 +37,7 @@ from spanheap.snapshot.row import Frame
 SECTION_NAMES = ("ends", "curve", "names", "names", "active spans", "sites", "ended spans")
 UNRESOLVED = Frame("<not looked up yet>", "", 0)
 DAMAGED = "<damaged>"
+_GZIP = b"\x1f\x8b"
 
 
 def read_fd(fd: int, name: str, *, summary: bool = False) -> Recording:
@@ -111,6 +112,9 @@ class _Parser:
         if self._data.startswith(layout.MAGIC):
             raise CorruptFile(f"{self._name}: neither of its two headers is whole: the process ended while it made the "
                               "file, or both are damaged")
+        if self._data.startswith(_GZIP):
+            raise CorruptFile(f"{self._name}: not a recorder file, but compressed as heap dumps are: for those there is "
+                              "`spanheap report FILE`")
         raise CorruptFile(f"{self._name}: not a recorder file: it does not begin with {layout.MAGIC.decode()}, "
                           "and no copy of a header is at its end")
 

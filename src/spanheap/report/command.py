@@ -30,6 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
                              "dump there is FILE.base.pb.gz")
     report.add_argument("--recorder", type=pathlib.Path, metavar="FILE",
                         help="the recorder file of the dump's process: the memory over time is taken from it")
+    report.add_argument("--json", action="store_true", help="print what the report says first, and where it is, as JSON")
     report.set_defaults(run=run_report, parser=report)
 
     diff = commands.add_parser(
@@ -64,7 +65,15 @@ def run_report(options: argparse.Namespace) -> int:
         print(f"spanheap report: error: {target}: cannot be written: {error.strerror}: give another place with -o",
               file=sys.stderr)
         return 1
-    _print(f"{headline.text(headline.of(about).sentence)}\n{words.printable(str(target))}")
+    said = headline.of(about)
+    if options.json:
+        _print(json.dumps({
+            "report": str(target), "sentence": headline.text(said.sentence), "notes": list(map(headline.text, said.notes)),
+            "facts": dict(about.facts), "live_bytes": round(about.heap.live_bytes), "rss_bytes": about.heap.rss_bytes,
+            "verdicts": [verdict._asdict() for verdict in about.verdicts],
+        }, indent=1, allow_nan=False))
+    else:
+        _print(f"{headline.text(said.sentence)}\n{words.printable(str(target))}")
     return 0
 
 

@@ -5,7 +5,7 @@
     a recording     how it ended, what it was doing, who held most
     a dump alone    who holds most: nothing can be said of growth
 
-A sentence is a list of (style, text) with the styles "", "strong" and "code".
+A sentence is a list of (style, text) with the styles "", "code", "strong" and, where nobody need worry, "b".
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _of_growth(subject: Subject) -> Headline:
     notes = [whole]
     line = next((line for line in subject.growth.by_line() if stands_out(line)), None)
     if line is None:
-        sentence: Sentence = [("strong", "Nothing grew"), ("", f" by more than the chance of sampling explains{within}.")]
+        sentence: Sentence = [("b", "Nothing grew"), ("", f" by more than the chance of sampling explains{within}.")]
     else:
         sentence = [*_who(line.root_names[0], capital=True), ("", " keeps "), *_amount(line.live_bytes, seconds),
                     ("", "; allocated at "), ("code", _short(line.name))]
@@ -141,7 +141,7 @@ def _of_heap(subject: Subject, heap: HeapSnapshot) -> Headline:
     roots, lines = heap.by_root_name(), heap.by_line()
     live = heap.live_bytes
     if not roots or live <= 0:
-        return Headline([("strong", "Nothing was live"), ("", " among what was sampled.")], [])
+        return Headline([("b", "Nothing was live"), ("", " among what was sampled.")], [])
     root, line = roots[0], lines[0]
     if root.name == NO_SPAN and len(roots) > 1 and roots[1].live_bytes > root.live_bytes / 2:
         root = roots[1]   # what the start of a service leaves is outside of all spans, and rarely the question
@@ -198,7 +198,7 @@ def _of_recording(subject: Subject) -> Headline:
     assert recording is not None and death is not None
     how, comma, more_of_it = death.text.partition(", ")
     sentence: Sentence = [("code", subject.program), ("", f" (pid {recording.identity.pid}) "),
-                          ("strong", how), ("", f"{comma}{more_of_it}.")]
+                          ("strong" if death.is_death else "b", how), ("", f"{comma}{more_of_it}.")]
     notes: list[Sentence] = []
     if recording.active:
         doing: Sentence = [("", f"It {'is' if death.kind.value == 'running' else 'was'} in the middle of ")]

@@ -21,7 +21,7 @@ TIMEOUT_S = 30.0
 TOKEN_VARIABLE = "SPANHEAP_DEBUG_TOKEN"
 MOST_BYTES = 1 << 30
 _MOST_JSON_BYTES = 64 << 20
-_HOW = 'spanheap.start(debug_server="127.0.0.1:6060")'
+_HOW = 'OTEL_PYTHON_SPANHEAP_DEBUG_SERVER=127.0.0.1:6060, or in code spanheap.start(debug_server="127.0.0.1:6060")'
 
 
 class TargetError(SpanheapError):

@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     url: str               # http://HOST:PORT or unix:PATH
     program: str
     needs_token: bool
-    dump_signal: int       # 0: none
+    dump_signal: int       # 0: none, or its handler was replaced: sent, it would ask for something else
     dump_folder: str
 
 
@@ -46,6 +46,7 @@ class Written(NamedTuple):
 
     path: Path
     pid: int
+    dump_signal: int
 
     def remove(self) -> None:
         if self.pid == os.getpid():
@@ -71,16 +72,15 @@ def _is_private(folder: Path, owner: int) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and not found.st_mode & 0o022
 
 
-def write(url: str, *, needs_token: bool, dumps: DumpPolicy | None) -> Written:
-    """Say where the server of this process is. Raises SpanheapError or OSError."""
+def write(url: str, *, needs_token: bool, dump_signal: int, dumps: DumpPolicy | None) -> Written:
+    """Say where the server of this process is. dump_signal: 0 for none. Raises SpanheapError or OSError."""
     folder, pid = own_folder(), os.getpid()
     _tidy(folder)
-    signal = dumps.signal if dumps is not None and dumps.signal is not None else 0
     document = {
         "format": FORMAT, "pid": pid, "process_start": machine.process_start(pid), "boot_id": machine.boot_id(),
         "pid_namespace": machine.pid_namespace(), "url": url,
         "program": os.path.basename(sys.argv[0] if sys.argv and sys.argv[0] else sys.executable or "python"),
-        "needs_token": needs_token, "dump_signal": int(signal), "dump_folder": _dump_folder(dumps) if signal else "",
+        "needs_token": needs_token, "dump_signal": dump_signal, "dump_folder": _dump_folder(dumps) if dump_signal else "",
     }
     path, temporary = folder / f"server-{pid}.json", folder / f".server-{pid}.tmp"
     with contextlib.suppress(FileNotFoundError):
@@ -91,7 +91,7 @@ def write(url: str, *, needs_token: bool, dumps: DumpPolicy | None) -> Written:
     finally:
         os.close(fd)
     os.replace(temporary, path)
-    return Written(path, pid)
+    return Written(path, pid, dump_signal)
 
 
 def _dump_folder(dumps: DumpPolicy | None) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import IO, TYPE_CHECKING
 
 from spanheap import _core, thread_names
-from spanheap.dumps import description
+from spanheap.dumps import annotated
 from spanheap.errors import DumpError
 from spanheap.server.answer import Problem
 from spanheap.snapshot import HeapSnapshot, Row
@@ -45,7 +45,7 @@ def heap(session: Session, *, allocated: bool, collect: bool) -> IO[bytes]:
             session._require_running()
             thread_names.add_missing()
             capture = _core.Capture()
-            lines = description.lines(capture, profiler.resource(), "debug server", _core.hook_mode())
+            lines = annotated.lines(session, capture, "debug server")
             error = capture.write(file.fileno(), _program().encode("utf-8", "replace"),
                                   [line.encode("utf-8", "replace") for line in lines],
                                   round((time.monotonic() - profiler.started) * 1e9), allocated)

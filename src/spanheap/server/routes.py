@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from spanheap.dumps import folder
 from spanheap.server import pages, profiles, prometheus, views
@@ -137,8 +136,7 @@ def _dump(request: Request) -> Answer:
     if len(recent) >= DUMPS:
         raise Problem(429, f"{DUMPS} dumps were asked for within {DUMPS_WITHIN_S:.0f} s", Retry_After="60")
     recent.append(now)
-    policy = request.session._profiler.options.dumps
-    directory = folder.opened(policy.folder if policy is not None else None)
+    directory = request.session._profiler.dump_folder()
     if folder.free_bytes(directory) < DUMP_ROOM:
         raise Problem(507, f"no dump written: the disk of {directory} has less than {DUMP_ROOM >> 20} MiB left")
     path = request.session.dump(directory, reason="debug server")
@@ -146,19 +144,15 @@ def _dump(request: Request) -> Answer:
 
 
 def _configure(request: Request) -> Answer:
-    configure: Callable[..., Any] | None = getattr(request.session, "configure", None)
-    if configure is None:
-        raise Problem(501, "this version of spanheap cannot be configured while it runs")
-    known = tuple(name for name in ("sample_interval", "enabled") if name in inspect.signature(configure).parameters)
     try:
         wanted = json.loads(request.body or b"{}")
     except (ValueError, RecursionError):
         wanted = None
-    if not isinstance(wanted, dict) or not wanted or not set(wanted) <= set(known):
-        raise Problem(400, f"the body must be a JSON object with {' or '.join(known)}, not "
+    if not isinstance(wanted, dict) or not wanted or not wanted.keys() <= {"sample_interval", "enabled"}:
+        raise Problem(400, "the body must be a JSON object with sample_interval or enabled, not "
                            f"{request.body[:80].decode('utf-8', 'replace')!r}")
     try:
-        configure(**wanted)
+        request.session.configure(**wanted)
     except (TypeError, ValueError) as error:
         raise Problem(400, str(error)) from None
     return as_json({"configured": wanted, "sample_interval": request.session.stats().sample_interval})

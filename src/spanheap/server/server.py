@@ -44,7 +44,7 @@ _BUSY = (b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After:
 
 
 class Server:
-    """One a session, when its `debug_server` is not None. `open`, `forked` and `close` are the session's to call."""
+    """One a session, when its `debug_server` is not None. `open`, `tick`, `forked` and `close` are the session's to call."""
 
     def __init__(self, policy: DebugServer) -> None:
         self.policy = policy
@@ -93,10 +93,22 @@ class Server:
         else:
             logger.info("spanheap: the debug server of process %d is at %s", os.getpid(), self.url)
         try:
-            self._entry = entry.write(
-                self.url, needs_token=self.policy.token is not None, dumps=session._profiler.options.dumps)
+            self._enter(session, self.url)
         except (SpanheapError, OSError) as error:
             logger.warning("spanheap: the debug server is not found by the number of the process: %s", error)
+
+    def _enter(self, session: Session, url: str) -> None:
+        profiler = session._profiler
+        self._entry = entry.write(url, needs_token=self.policy.token is not None, dump_signal=profiler.dump_signal(),
+                                  dumps=profiler.options.dumps)
+
+    def tick(self, session: Session) -> None:
+        """In a forked child open one of its own; say it where the dump's signal asks for a dump no longer."""
+        if self.is_orphaned:
+            self.open(session)
+        elif self._entry is not None and self.url is not None and self._entry.dump_signal != session._profiler.dump_signal():
+            with _core.Muted(), contextlib.suppress(SpanheapError, OSError):   # the next tick tries again
+                self._enter(session, self.url)
 
     def close(self) -> None:
         """Nobody is waited for longer than it takes the thread to wake up. Safe to call twice."""

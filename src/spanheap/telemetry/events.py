@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from spanheap import _core
 from spanheap.spans import sdk
 from spanheap.spans.record import SpanFlags
-from spanheap.telemetry.gauges import SCHEMA_URL
+from spanheap.telemetry.instrument import SCHEMA_URL
 from spanheap.telemetry.log_records import EVENT_NAME, Event, emitter
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from spanheap import _core
 from spanheap.running import current
 from spanheap.telemetry.catalogue import INSTRUMENTS
 from spanheap.telemetry.gc_pauses import BOUNDARIES, GcPauses
-from spanheap.telemetry.instrument import Instrument
+from spanheap.telemetry.instrument import SCHEMA_URL, Instrument
 from spanheap.telemetry.reading import Reading
 from spanheap.version import __version__
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from spanheap.session import Session
 
 logger = logging.getLogger("spanheap")
-
-SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 
 _CREATE = {
     "observable gauge": "create_observable_gauge",

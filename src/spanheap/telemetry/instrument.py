@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 Values: TypeAlias = Iterable[tuple[float, dict[str, str]]]
 Kind = Literal["observable gauge", "observable counter", "observable up-down counter", "histogram"]
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.44.0"
 OTHER = "<other>"
 _T = TypeVar("_T")
 
@@ -29,7 +30,7 @@ class Instrument:
     """UCUM, as OpenTelemetry writes it: `By`, `s`, `{span}`."""
     description: str
     read: Callable[[Reading], Values] | None
-    """None: a synchronous instrument, which the tick records to."""
+    """None: a synchronous instrument, which the tick records to, or one that needs no session and has its own reader."""
     attributes: tuple[str, ...] = ()
     """The keys that its points may have."""
 

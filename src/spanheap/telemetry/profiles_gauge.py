@@ -5,13 +5,17 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from spanheap.telemetry.gauges import SCHEMA_URL
+from spanheap.telemetry.instrument import SCHEMA_URL, Instrument
 from spanheap.version import __version__
 
 if TYPE_CHECKING:
     from spanheap.otlp.exporter import ProfilesExporter
 
 OUTCOME = "spanheap.profile.outcome"
+EXPORTS = Instrument("spanheap.profile.exports", "observable counter", "{export}",
+                     "Heap profiles sent over OTLP, by what became of them.", None, (OUTCOME,))
+SENT = Instrument("spanheap.profile.sent", "observable counter", "By", "Size of the requests, as they were sent.", None)
+INSTRUMENTS = (EXPORTS, SENT)
 _OUTCOMES = ("exported", "refused", "unavailable", "unreachable", "timed_out", "too_large", "failed")
 
 # Exporters are few, one a session: they are kept, so that counters do not fall when one goes.
@@ -36,6 +40,5 @@ def export(exporter: ProfilesExporter, provider: Any | None) -> None:
         return [metrics.Observation(sum(c["bytes"] for c in counts))]
 
     meter = provider.get_meter("spanheap", __version__, schema_url=SCHEMA_URL)
-    meter.create_observable_counter(
-        "spanheap.profile.exports", [outcomes], "{export}", "Heap profiles sent over OTLP, by what became of them.")
-    meter.create_observable_counter("spanheap.profile.sent", [sent], "By", "Size of the requests, as they were sent.")
+    meter.create_observable_counter(EXPORTS.name, [outcomes], EXPORTS.unit, EXPORTS.description)
+    meter.create_observable_counter(SENT.name, [sent], SENT.unit, SENT.description)

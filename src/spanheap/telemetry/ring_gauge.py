@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from spanheap.telemetry.gauges import SCHEMA_URL
+from spanheap.telemetry.instrument import SCHEMA_URL
 from spanheap.version import __version__
 
 if TYPE_CHECKING:

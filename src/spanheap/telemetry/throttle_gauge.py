@@ -8,8 +8,7 @@ from __future__ import annotations
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from spanheap.telemetry.gauges import SCHEMA_URL
-from spanheap.telemetry.instrument import Instrument
+from spanheap.telemetry.instrument import SCHEMA_URL, Instrument
 from spanheap.version import __version__
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ SHED = Instrument(
 LEVEL = Instrument(
     "spanheap.throttle.level", "observable gauge", "{level}", "0: all pass, 1: above soft, 2: above hard.", None)
 WAITING = Instrument("spanheap.throttle.waiting", "observable gauge", "{span}", "Errors that wait for a place.", None)
-INSTRUMENTS = (SHED, LEVEL, WAITING)   # made here, not by `gauges`: they need no session
+INSTRUMENTS = (SHED, LEVEL, WAITING)
 
 
 class _Reported:

@@ -30,18 +30,21 @@ def assert_no_growth(
 ) -> None:
     """Fail when calling `call` again and again leaves more and more memory behind.
 
-    call: takes no argument; a coroutine function is run in an event loop of its own. What it raises is raised here.
+    call: takes no argument. What it returns to be awaited is awaited, in an event loop of our own. What it raises is raised
+        here.
     calls, rounds: after `warmup` calls (as many as in a round unless given), which may fill caches and import modules,
         `rounds` rounds of `calls` calls each are made, with a garbage collection after each. A line is growing when more
-        memory allocated below it is live after all rounds than before, and after each of them but one.
+        memory allocated below it is live after all rounds than before, and after each of them but one; and when as many
+        rounds of twice as many calls confirm it.
     allowed_bytes_per_call: growth that is let pass. Every allocation is looked at, so figures are exact while fewer than
         262,144 blocks made by the calls are live.
     ignore: growth at lines whose text (`function (file:line)`) has one of these in it is let pass.
     tracer_provider: instead of the global one, for the names of spans.
 
     Raises AssertionError that names each growing line, the span it was allocated for and who holds it; ValueError for an
-    argument that cannot be; SpanheapError where profiling cannot start, or a session runs already that does not look at
-    every allocation, as the fixture `spanheap_session` does.
+    argument that cannot be; TypeError for a call that returns a generator, which nobody would run; SpanheapError where
+    profiling cannot start, where a session runs already that does not look at every allocation, as the fixture
+    `spanheap_session` does, and where something is to be awaited while an event loop is running.
     """
     warmup = calls if warmup is None else warmup
     for name, value, least in (("calls", calls, 1), ("rounds", rounds, 2), ("warmup", warmup, 0)):
@@ -50,14 +53,11 @@ def assert_no_growth(
     if not allowed_bytes_per_call >= 0:
         raise ValueError(f"allowed_bytes_per_call must be a number of at least 0, not {allowed_bytes_per_call!r}")
     with every_allocation(tracer_provider) as session:
-        grown = [
-            line for line in growing_lines(
-                session, call, warmup=warmup, calls=calls, rounds=rounds, allowed=allowed_bytes_per_call
-            )
-            if not any(text in line.name for text in ignore)
-        ]
+        grown = growing_lines(
+            session, call, warmup=warmup, calls=calls, rounds=rounds, allowed=allowed_bytes_per_call, ignore=ignore
+        )
         if grown:
-            raise AssertionError(_message(session, call, grown, calls, rounds))
+            raise AssertionError(_message(session, call, grown))
 
 
 @contextmanager
@@ -82,10 +82,10 @@ def every_allocation(tracer_provider: TracerProvider | None) -> Iterator[Session
         session.shutdown()
 
 
-def _message(session: Session, call: Callable[[], Any], grown: list[GrowingLine], calls: int, rounds: int) -> str:
+def _message(session: Session, call: Callable[[], Any], grown: list[GrowingLine]) -> str:
     name = getattr(call, "__qualname__", type(call).__qualname__)
     total = sum(line.bytes_per_call for line in grown)
-    lines = [f"each call of {name} leaves {_size(total)} behind, seen over {rounds} rounds of {calls} calls:"]
+    lines = [f"each call of {name} leaves {_size(total)} behind, seen over {grown[0].calls} calls:"]
     for line in grown[:_LINES_TOLD]:
         lines += ["", f"  {_size(line.bytes_per_call)} in {line.objects_per_call:.1f} blocks a call at {line.name}"]
         if line.span_names:

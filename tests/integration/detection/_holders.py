@@ -47,6 +47,17 @@ def trim() -> None:
         ordered.popitem(last=False)
 
 
+class Shelf:
+    """Has things."""
+
+    def __init__(self) -> None:
+        self.things: list[Thing] = []
+
+
+deep: dict[str, Shelf] = {"only": Shelf()}
+shelves = [Shelf(), Shelf()]
+
+
 def teardown() -> None:
     plain.clear()
     endless.clear()

@@ -110,6 +110,24 @@ def test_lists_in_a_wide_table_are_counted_with_it() -> None:
     _holders.teardown()
 
 
+def test_a_container_in_an_object_in_a_container_is_counted() -> None:
+    """As a library has it: the only entry of a table, a table among others by its key, and a list at an index."""
+    _holders.teardown()
+    things = [_holders.Thing() for _ in range(40)]
+    _holders.deep["only"].things.extend(things)
+    only = evidence(things)
+    assert only.entries is not None and only.entries() == 40, only
+    _holders.deep["one more"] = _holders.Shelf()
+    assert only.entries() is None   # which of them is not known
+    by_key = evidence(things)
+    assert by_key.entries is not None and by_key.entries() == 40, by_key
+    _holders.shelves[1].things, _holders.deep["only"].things = _holders.deep["only"].things, []
+    by_index = evidence(things)
+    assert by_index.entries is not None and by_index.entries() == 40 and by_key.entries() == 0, by_index
+    _holders.shelves.clear()
+    assert by_index.entries() is None
+
+
 def test_what_a_local_variable_has_is_transient() -> None:
     """It goes with the function that has it."""
     mine = {i: _holders.Thing() for i in range(50)}

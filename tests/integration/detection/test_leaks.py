@@ -150,6 +150,27 @@ def test_detection_does_not_import_numpy(script: Callable[..., str]) -> None:
     """).strip() == "[]"
 
 
+@pytest.mark.parametrize(("loop", "said"), [
+    ("if i % 5 == 0: seen.append(b'x' * 300_000)", "leak"),
+    ("if i % 5 == 0: seen.append(b'x' * 300_000)\n    if len(seen) > 10_000: seen = []", "nothing"),
+])
+def test_the_code_of_a_script_itself(script: Callable[..., str], loop: str, said: str) -> None:
+    """A program without a function: what runs at the level of its module is all the code that there is."""
+    assert script(f"""
+import spanheap
+session = spanheap.start(tick=None, seed=1, dumps=None, pause_budget_ms=60_000)
+seen = []
+for i in range(900):
+    {loop}
+    session.tick(1e9 + i)
+    if session.leaks():
+        print(session.leaks()[0].kind)
+        break
+else:
+    print("nothing")
+""").split() == [said]
+
+
 def test_a_forked_child_goes_on() -> None:
     """It has the samples and the cohorts of its parent, and ticks by itself."""
     import os

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +18,7 @@ pytest.importorskip("opentelemetry.instrumentation.instrumentor",
                     reason="NO INSTRUMENTOR WAS TESTED: opentelemetry-instrumentation is missing (extra test-frameworks)")
 
 P = "OTEL_PYTHON_SPANHEAP_"
+INSTRUMENT = shutil.which("opentelemetry-instrument", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
 pytestmark = pytest.mark.once(reason="which session runs is told the same everywhere")
 
 
@@ -64,6 +68,7 @@ def test_who_comes_second_is_warned_and_gets_the_running_session(
     ("variables", "arguments", "said", "starts"),
     [
         ({"TICK": "fast"}, {}, "TICK='fast' is not a number from 0.01 to 3,600", True),
+        ({"PROFILES_ENDPOINT": "collector:4318"}, {}, "PROFILES_ENDPOINT='collector:4318': profiles_endpoint = ", True),
         ({}, {"meter": 3}, "no option of spanheap.start(): meter", True),
         ({}, {"sample_interval": 0}, "not started: sample_interval must be between 1", False),
     ],
@@ -77,6 +82,46 @@ def test_what_is_wrong_is_logged_and_not_raised(
         monkeypatch.setenv(P + name, text)
     assert (instrumentor.instrument(**arguments) is not None) is starts
     assert len(caplog.records) == 1 and said in caplog.records[0].getMessage()
+
+
+OTHER = """
+import sys
+from opentelemetry.instrumentation.instrumentor import BaseInstrumentor
+
+class Other(BaseInstrumentor):
+    def instrumentation_dependencies(self): return ()
+    def _instrument(self, **_): print(__name__)
+    def _uninstrument(self, **_): pass
+
+def prepare():   # before any instrumentor is loaded
+    sys.modules["opentelemetry.proto"] = None
+"""
+
+
+@pytest.mark.skipif(INSTRUMENT is None, reason="needs opentelemetry-instrument: pip install 'spanheap[test-frameworks]'")
+@pytest.mark.parametrize("value", ["collector:4318", "http://collector:4318"])
+def test_the_real_loader_goes_on_after_a_variable_that_cannot_be(tmp_path: Path, value: str) -> None:
+    """No URL, or none without opentelemetry-proto: a line, a session, and the other instrumentors.
+
+    One comes before ours on the path, one after it where spanheap is on PYTHONPATH, too."""
+    for name, hook in (("first", "[opentelemetry_pre_instrument]\nfirst = first:prepare\n"), ("last", "")):
+        metadata = tmp_path / name / f"{name}-1.dist-info"
+        metadata.mkdir(parents=True)
+        metadata.joinpath("METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        metadata.joinpath("entry_points.txt").write_text(f"[opentelemetry_instrumentor]\n{name} = {name}:Other\n{hook}")
+        tmp_path.joinpath(name, f"{name}.py").write_text(OTHER)
+    environment = {
+        **os.environ, **{f"OTEL_{kind}_EXPORTER": "none" for kind in ("TRACES", "METRICS", "LOGS")},
+        P + "PROFILES_ENDPOINT": value, P + "MAX_DEPTH": "8", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "logging",
+        "PYTHONPATH": os.pathsep.join([str(tmp_path / "first"), os.environ.get("PYTHONPATH", ""), str(tmp_path / "last")]),
+    }
+    program = "import spanheap; found = spanheap.current()._profiler; print(found.options.max_depth, found.profiles)"
+    assert INSTRUMENT is not None
+    done = subprocess.run([INSTRUMENT, sys.executable, "-c", program], env=environment, timeout=60, capture_output=True,
+                          text=True, check=True)
+    assert done.stdout.splitlines() == ["first", "last", "8 None"]
+    (line,) = (line for line in done.stderr.splitlines() if "spanheap" in line)
+    assert f"{P}PROFILES_ENDPOINT='{value}'" in line and "the default is used: none" in line
 
 
 def test_a_provider_that_is_set_afterwards_is_attached_to() -> None:

@@ -134,6 +134,12 @@ def test_the_line_has_the_verdict(tmp_path: Path) -> None:
         (["--tick", "x.py"], "argument --tick: 'x.py' is not a number from 0.01 to 3,600"),
         (["--toggle-signal=USR2", "--dumps-signal=USR2", "x.py"], "argument --toggle-signal: toggle_signal must be another"),
         (["--sample", "3", "x.py"], "unrecognized arguments: --sample"),
+        (["--profiles-endpoint", "collector:4318", "x.py"],
+         "'collector:4318': expected an http:// or https:// URL with a host and maybe a port, such as http://localhost:4318"),
+        (["--profiles-endpoint=grpc://collector:4317", "x.py"], "'grpc://collector:4317': expected an http://"),
+        (["--profiles-endpoint=http://:4318", "x.py"], "'http://:4318': expected an http://"),
+        (["--profiles-endpoint=", "x.py"], "'' is not an http:// or https:// URL, or none"),
+        (["--profiles-interval=0", "x.py"], "argument --profiles-interval: '0' is not a number from 0.05 to 86,400"),
     ],
 )
 def test_wrong_usage_is_named(tmp_path: Path, arguments: list[str], said: str) -> None:
@@ -143,13 +149,53 @@ def test_wrong_usage_is_named(tmp_path: Path, arguments: list[str], said: str) -
     assert (status, out) == (2, "") and said in err
 
 
-def test_a_wrong_variable_does_not_keep_the_program_from_running(tmp_path: Path) -> None:
-    """It is one line, and the default."""
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("OTEL_PYTHON_SPANHEAP_SAMPLE_INTERVAL", "some", "='some' is not"),
+        ("OTEL_PYTHON_SPANHEAP_PROFILES_ENDPOINT", "collector:4318", "='collector:4318': profiles_endpoint = "),
+        ("OTEL_PYTHON_SPANHEAP_PROFILES_INTERVAL", "0", "='0' is not"),
+    ],
+)
+def test_a_wrong_variable_does_not_keep_the_program_from_running(tmp_path: Path, name: str, text: str, said: str) -> None:
+    """It is one line, and the default; so where OTLP's own variables are wrong, below."""
     tmp_path.joinpath("x.py").write_text("import spanheap; print(spanheap.current().stats().sample_interval)")
-    status, out, err = run(
-        ["-m", "spanheap", "run", "--final-dump", "none", "x.py"], tmp_path, OTEL_PYTHON_SPANHEAP_SAMPLE_INTERVAL="some")
+    status, out, err = run(["-m", "spanheap", "run", "--final-dump", "none", "x.py"], tmp_path, **{name: text})
     assert (status, out) == (0, "524288.0\n")
-    assert len(err.splitlines()) == 2 and "OTEL_PYTHON_SPANHEAP_SAMPLE_INTERVAL='some' is not" in err.splitlines()[0]
+    assert len(err.splitlines()) == 2 and name + said in err.splitlines()[0]
+
+
+@pytest.mark.parametrize("name", ["CERTIFICATE", "PROFILES_CLIENT_CERTIFICATE"])
+def test_a_certificate_that_is_not_there_does_not_keep_the_program_from_running(tmp_path: Path, name: str) -> None:
+    """The variable is named; profiles are exported without it."""
+    pytest.importorskip("opentelemetry.proto.profiles.v1development.profiles_pb2", reason="needs spanheap[otlp]")
+    tmp_path.joinpath("x.py").write_text("import spanheap; print(spanheap.current()._profiler.profiles.url)")
+    status, out, err = run(
+        ["-m", "spanheap", "run", "--profiles-endpoint=https://127.0.0.1:1", "--final-dump=none", "x.py"], tmp_path,
+        **{f"OTEL_EXPORTER_OTLP_{name}": "/no/such.pem"})
+    assert (status, out) == (0, "https://127.0.0.1:1/v1development/profiles\n")
+    assert len(err.splitlines()) == 2 and f"OTEL_EXPORTER_OTLP_{name} = '/no/such.pem' cannot be used" in err
+
+
+def test_a_flag_without_the_package_for_it_says_what_to_install(tmp_path: Path) -> None:
+    """Status 2: who asks for profiles on the command line wants them."""
+    tmp_path.joinpath("sitecustomize.py").write_text("import sys; sys.modules['opentelemetry.proto'] = None")
+    tmp_path.joinpath("x.py").write_text("print('ran')")
+    status, out, err = run(["-m", "spanheap", "run", "--profiles-endpoint=http://c:4318", "x.py"], tmp_path,
+                           PYTHONPATH=os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    assert (status, out) == (2, "")
+    assert "argument --profiles-endpoint: exporting profiles needs opentelemetry-proto" in err
+    assert "pip install 'spanheap[otlp]'" in err
+
+
+@pytest.mark.parametrize(("flags", "variables"), [
+    (["--dumps-folder=dumps"], {}), ([], {"OTEL_PYTHON_SPANHEAP_DUMPS_FOLDER": "dumps"})])
+def test_the_last_dump_is_where_the_others_are(tmp_path: Path, flags: list[str], variables: dict[str, str]) -> None:
+    """In the folder that was given for dumps, by flag or variable."""
+    tmp_path.joinpath("x.py").write_text(FILL)
+    status, _, err = run(["-m", "spanheap", "run", *flags, "x.py"], tmp_path, **variables)
+    (dump,) = tmp_path.joinpath("dumps").iterdir()
+    assert status == 0 and err.endswith(f"dump {dump}\n") and not tmp_path.joinpath("state").exists()
 
 
 def test_a_dump_that_cannot_be_written_is_said_and_changes_no_status(tmp_path: Path) -> None:

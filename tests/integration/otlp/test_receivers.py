@@ -257,7 +257,7 @@ def test_endpoint_is_a_base(given: str, url: str) -> None:
 
 
 @pytest.mark.parametrize(("options", "error", "message"), [
-    ({"endpoint": "collector:4318"}, ValueError, "endpoint = 'collector:4318': expected http:// or https://"),
+    ({"endpoint": "collector:4318"}, ValueError, "endpoint = 'collector:4318': expected an http:// or https:// URL"),
     ({"endpoint": "http://a b"}, ValueError, "endpoint = 'http://a b'"),
     ({"endpoint": 4318}, TypeError, "endpoint must be a URL such as http://localhost:4318, not 4318"),
     ({"interval": 0}, ValueError, "interval = 0: must be between 0.05 and 86,400"),
@@ -275,12 +275,16 @@ def test_wrong_option_is_named(service: Service, options: dict[str, Any], error:
 
 def test_wrong_variable_costs_a_line(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """The service starts with what would hold without it."""
-    for name, value in {"ENDPOINT": "collector", "COMPRESSION": "brotli", "TIMEOUT": "soon"}.items():
-        monkeypatch.setenv(f"OTEL_EXPORTER_OTLP_{name}", value)
+    wrong = {"OTEL_EXPORTER_OTLP_ENDPOINT": "collector", "OTEL_EXPORTER_OTLP_COMPRESSION": "brotli",
+             "OTEL_EXPORTER_OTLP_PROFILES_TIMEOUT": "soon"}
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
     with caplog.at_level(logging.WARNING, "spanheap"):
         found = settings()
     assert (found.url, found.gzip, found.timeout_s) == ("http://localhost:4318/v1development/profiles", False, 10.0)
-    assert len(caplog.records) == 3
+    said = sorted(record.getMessage() for record in caplog.records)
+    assert len(said) == 3
+    assert all(f"{name} = {value!r}" in line for line, (name, value) in zip(said, sorted(wrong.items()), strict=True))
 
 
 def test_retry_after_may_be_a_date() -> None:

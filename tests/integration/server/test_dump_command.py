@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -98,6 +99,26 @@ def test_a_dump_is_fetched_whole(address: str, tmp_path: Path, capsys: pytest.Ca
     assert not list(tmp_path.glob(".spanheap*"))
 
 
+def test_a_dump_that_is_fetched_has_the_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """As one that the process writes: the report of either says how fast it grows, and what /debug/leaks says."""
+    with spanheap.profile(sample_interval=10_000, tick=None, detect=spanheap.LeakPolicy(percent=1, within=1), dumps=None,
+                          debug_server="127.0.0.1:0") as session:
+        kept: list[bytes] = []
+        for second in range(1, 30):
+            kept += [bytes(50_000) for _ in range(10)]
+            session.tick(float(second))
+        [verdict] = session.leaks()
+        assert dump(os.getpid(), "-o", tmp_path / "fetched.pb.gz") == 0
+        assert dump(os.getpid()) == 0
+        written = capsys.readouterr().out.splitlines()[-1]
+    said = []
+    for path in (tmp_path / "fetched.pb.gz", written):
+        assert cli.main(["report", str(path), "-o", str(tmp_path / "report.html")]) == 0
+        said.append(capsys.readouterr().out.splitlines()[0])
+        assert verdict.reason.rstrip(".") in (tmp_path / "report.html").read_text()
+    assert said[0] == said[1] and re.search(r"keeps [\d.]+ MiB more every (second|minute)", said[0])
+
+
 def test_the_token_comes_from_the_environment_or_the_url(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +155,25 @@ def test_a_server_that_does_not_answer_is_asked_by_signal(
     found = spanheap.open_dump(tmp_path / "copy.pb.gz")
     assert found.metadata["reason"] == "signal" and found.metadata["process.pid"] == str(pid)
     assert len(list((tmp_path / "auto").glob(f"spanheap-auto-{pid}-*.pb.gz"))) >= 1
+
+
+@pytest.mark.parametrize("handler", ["lambda *_: print('arrived', flush=True)", "signal.SIG_DFL"])
+def test_a_signal_that_asks_for_something_else_by_now_is_not_sent(
+    service: Service, capsys: pytest.CaptureFixture[str], handler: str
+) -> None:
+    """The service has put another handler in place of ours: its entry says so with the next tick."""
+    pid = service(f"""
+        session = spanheap.start(tick=None, debug_server="127.0.0.1:0", dumps=spanheap.DumpPolicy(signal=signal.SIGUSR2))
+        session.tick(time.time())
+        signal.signal(signal.SIGUSR2, {handler})
+        session.tick(time.time())
+        path = session._profiler.server._entry.path
+        text = path.read_text()
+        session._profiler.server.close()
+        path.write_text(text)
+    """)
+    assert "connection refused" in (error := failed(capsys, pid)) and "SIGUSR2" not in error
+    os.kill(pid, 0)
 
 
 def test_a_signal_that_brings_nothing(tmp_path: Path) -> None:

@@ -79,8 +79,8 @@ def test_which_process_is_asked_about_when_there_are_several(
         other.communicate(timeout=60)
     session.shutdown()
     assert top() == 1
-    assert 'no process of this user has a debug server: start one with spanheap.start(debug_server="127.0.0.1:6060")' \
-        in capsys.readouterr().err
+    assert ('no process of this user has a debug server: start one with OTEL_PYTHON_SPANHEAP_DEBUG_SERVER=127.0.0.1:6060, '
+            'or in code spanheap.start(debug_server="127.0.0.1:6060")') in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("arguments", "code", "says"), [

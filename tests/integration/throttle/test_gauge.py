@@ -16,7 +16,7 @@ from spanheap.throttle.pressure import Level
 
 from ._service import Exporter, Service
 
-PAGE = Path(__file__).parents[3] / "docs" / "throttling.md"
+PAGE = Path(__file__).parents[3] / "docs" / "metrics.md"
 REASON = "spanheap.throttle.reason"
 
 
@@ -38,7 +38,7 @@ def read(reader: InMemoryMetricReader) -> dict[str, Any]:
 def test_what_is_shed_by_reason(
     service: Callable[..., Service], reader: InMemoryMetricReader, meters: MeterProvider
 ) -> None:
-    """The figures of counts(), under the names, kinds and units of docs/throttling.md."""
+    """The figures of counts(), under the names, kinds and units of docs/metrics.md."""
     s = service(meter_provider=meters)
     assert read(reader) == {"shedfair_share": 0, "shedhard": 0, "shederror": 0, "level": 0, "waiting": 0}
     s.press(Level.SOFT)
@@ -50,7 +50,7 @@ def test_what_is_shed_by_reason(
     assert read(reader) == {"shedfair_share": 3, "shedhard": 5, "shederror": 0, "level": 2, "waiting": 0}
     counts = s.throttle.counts()
     assert (counts.shed_fair_share, counts.shed_hard, counts.shed_error) == (3, 5, 0)
-    listed = re.findall(r"^\| `(spanheap\.[^`]+)` \| ([^|]+) \| `([^`]+)` \|", PAGE.read_text(), re.MULTILINE)
+    listed = re.findall(r"^\| `(spanheap\.throttle\.[^`]+)` \| ([^|]+) \| `([^`]+)` \|", PAGE.read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(
         (m.name, "observable gauge" if isinstance(m.data, Gauge) else "observable counter", m.unit) for m in metrics(reader)
     )

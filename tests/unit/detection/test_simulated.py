@@ -13,7 +13,7 @@ from spanheap.detection.trend import Trend
 from spanheap.detection.verdict import Description
 
 from ._classes import BOUNDED, LEAKS, ROOT, SITE, UNKNOWN, Class
-from ._simulator import INTERVAL
+from ._simulator import INTERVAL, Kind
 
 FEW_SEEDS = 6
 pytestmark = pytest.mark.once(reason="numbers only")
@@ -113,11 +113,13 @@ def test_of_one_container_the_group_that_grows_most_is_told() -> None:
     assert told == [str(SITE), str(SITE + 1)]
 
 
-def found_with(evidence: Evidence, name: str = "300 KB a second", seconds: float | None = None) -> set[str]:
+def found_with(
+    evidence: Evidence, name: str = "300 KB a second", seconds: float | None = None, *, memory_left: float | None = None,
+) -> set[str]:
     """What is said of a leak that is held like this."""
     detector, said = Detector(LeakPolicy(), lambda *_: Description(None, None, None, [])), set()
     for now, aggregate in LEAKS[name].service(2).looks(seconds or LEAKS[name].duration_s, 6):
-        said |= {verdict.kind for verdict in detector.observe(aggregate, now)}
+        said |= {verdict.kind for verdict in detector.observe(aggregate, now, memory_left)}
         for question in list(detector.questions()):
             detector.answer(question.key, evidence)
     return said
@@ -147,6 +149,25 @@ def test_what_nothing_in_python_holds_is_a_leak_in_time() -> None:
     """C code may keep it, with a bound that does not show: as long as for a holder that is not known, then it is lost."""
     assert found_with(Evidence(Bound.UNSEEN), "30 MB an hour", 2600) == set()
     assert found_with(Evidence(Bound.UNSEEN), "30 MB an hour", 3600) == {"leak"}
+
+
+@pytest.mark.parametrize(("bound", "said"), [
+    (Bound.RELEASE, {"leak"}), (Bound.UNSEEN, {"leak"}), (Bound.TRANSIENT, {"leak"}), (Bound.EVICTION, set())])
+def test_what_has_lost_very_much_gets_less_time(bound: Bound, said: set[str]) -> None:
+    """Four times what is urgent of other holders, or what is urgent, where the limit is near."""
+    assert found_with(Evidence(bound), "3.4 MB a second", 42) == set()
+    assert found_with(Evidence(bound), "3.4 MB a second", 72) == said
+    assert found_with(Evidence(bound), "3.4 MB a second", 42, memory_left=1e9) == said
+
+
+def test_what_running_code_has_gathered_outside_of_spans_is_a_suspicion() -> None:
+    """A job that gives it back when it is done, or a loop that never ends."""
+    def found(in_span: bool, seconds: float) -> set[str]:
+        [kind, *_] = LEAKS["30 MB an hour"].kinds
+        what = Class([Kind(SITE, ROOT, kind.bytes_per_s, kind.lifetime, in_span)], seconds, 30)
+        return {kind for _, kind, _ in verdicts(what, 1, Bound.TRANSIENT) if kind}
+
+    assert found(True, 2600) == {"leak"} and found(False, 2600) == set() and found(False, 3600) == {"growing"}
 
 
 @pytest.mark.parametrize(("turnover", "said"), [(30.0, {"leak"}), (3.0, {"growing"})])
