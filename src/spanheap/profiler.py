@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from spanheap import _core, thread_names
 from spanheap.detection.watch import LeakWatch
@@ -42,11 +42,13 @@ _FRAMES_PER_TICK = 1000
 class Profiler:
     """One a session, which starts, ticks and stops it. A part that is None is off."""
 
+    dump_lock: ClassVar = threading.Lock()
+    """Held while a dump is written: one at a time, and the core does not stop meanwhile. One for all sessions: a dump of the last
+    one may still be asked for when the next has begun, and what the core writes with is one."""
+
     def __init__(self, session: Session, options: Options) -> None:
         self.options = options
         self.started = time.monotonic()
-        self.dump_lock = threading.Lock()
-        """Held while a dump is written: one at a time, and the core does not stop meanwhile."""
         self.ticker = Ticker(options.tick) if options.tick is not None else None
         self.ticks = 0
         self.longest_tick_s = 0.0
@@ -173,7 +175,7 @@ class Profiler:
 
     def forked(self) -> None:
         """In the child. The core goes on by itself; the tick thread is gone; threads that are gone may have held locks."""
-        self.dump_lock = threading.Lock()
+        Profiler.dump_lock = threading.Lock()
         self.switch.forked()
         self._ticking = False
         if self.dumps is not None:

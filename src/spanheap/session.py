@@ -119,6 +119,7 @@ class Session:
         from spanheap.dumps import annotated, writer
 
         with self._profiler.dump_lock:
+            self._require_running()   # another thread may have shut it down meanwhile
             written = annotated.write(self, writer.target_path(path), reason)
         assert written is not None
         self._profiler.events.dump(reason, written, warning=False)

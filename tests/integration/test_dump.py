@@ -6,6 +6,7 @@ import os
 import re
 import stat
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -226,3 +227,17 @@ def test_go_tool_pprof_reads_a_dump(session: spanheap.Session, leak: list[bytes]
     focused = pprof("-top", "-sample_index=inuse_space", "-unit=bytes", "-tagfocus=span_name=query")
     found = re.search(r"accounting for (\d+)B", focused)
     assert found and int(found[1]) == pytest.approx(len(leak) * BLOCK, rel=0.15)
+
+
+def test_one_dump_at_a_time_also_of_two_sessions(tmp_path: Path) -> None:
+    """One of the last session may still be written when the next has begun, and the core has one writer."""
+    with spanheap.profile(tick=None) as last:
+        pass
+    with spanheap.profile(tick=None) as session:
+        thread = threading.Thread(target=session.dump, args=(tmp_path,))
+        with last._profiler.dump_lock:
+            thread.start()
+            thread.join(0.2)
+            assert thread.is_alive() and not list(tmp_path.iterdir())
+        thread.join()
+    assert len(list(tmp_path.iterdir())) == 1

@@ -6,9 +6,9 @@ import ctypes
 from collections import OrderedDict
 from typing import Any
 
-_take, _give_back = ctypes.pythonapi.Py_IncRef, ctypes.pythonapi.Py_DecRef
-_take.argtypes, _give_back.argtypes = [ctypes.py_object], [ctypes.c_void_p]
-_take.restype = _give_back.restype = None
+# Of our own: what `ctypes.pythonapi` hands out is shared with all others.
+_take = ctypes.PYFUNCTYPE(None, ctypes.py_object)(("Py_IncRef", ctypes.pythonapi))
+_give_back = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("Py_DecRef", ctypes.pythonapi))
 
 unbounded_orders: dict[int, bytes] = {}
 recent: OrderedDict[int, bytes] = OrderedDict()
