@@ -24,6 +24,7 @@ MAX_DEPTH = SH_MAX_DEPTH
 
 cdef sh_profile *the_profile = &sh_the_hook.profile
 cdef void *dump_workspace = NULL
+cdef bint dump_workspace_used = False   # until then it is address space only
 cdef object wake_up = None
 
 
@@ -52,9 +53,13 @@ def start(double interval, uint32_t max_samples, uint32_t max_depth, uint32_t sp
     if problem != NULL:
         return problem.decode()
     global dump_workspace
-    if dump_workspace == NULL:   # address space only; a dump under memory pressure then needs no more of it
-        dump_workspace = sh_pages_map(sh_heap_dump_workspace_bytes(&the_profile.strings, &the_profile.locations))
+    if dump_workspace == NULL:   # a dump under memory pressure then needs no more address space
+        dump_workspace = sh_pages_map(workspace_bytes())
     return None
+
+
+cdef size_t workspace_bytes():
+    return sh_heap_dump_workspace_bytes(&the_profile.strings, &the_profile.locations)
 
 
 def stop():
@@ -260,7 +265,8 @@ def counters():
         "array_looks": got.looks,
         "arena_bytes": sh_arenas_bytes(),
         "memory_bytes": sh_profile_memory(p) + sh_label_table_memory(the_labels) + watch_bytes()
-        + sh_cohorts_memory(&the_cohorts) + (current_log.nbytes if current_log is not None else 0),
+        + sh_cohorts_memory(&the_cohorts) + (current_log.nbytes if current_log is not None else 0)
+        + (workspace_bytes() if dump_workspace_used else 0),
         "sampling_ns": sh_the_hook.sampling_ns,
     }
 

@@ -157,6 +157,8 @@ cdef class Capture:
             info.comment_count = n
             info.duration_ns = duration_ns
             info.allocated = allocated
+            global dump_workspace_used
+            dump_workspace_used = True
             with nogil:
                 error = sh_heap_dump_write(&self.snapshot, &info, fd, dump_workspace)
             return error

@@ -51,6 +51,8 @@ cdef class EmergencyDump:
         if not sh_heap_snapshot_capture_into(&snapshot, the_profile, emergency_memory, emergency_bytes):
             return ENOMEM
         self.info.duration_ns = snapshot.monotonic_ns - self.started_ns
+        global dump_workspace_used
+        dump_workspace_used = True
         with nogil:
             error = sh_dump_file_write(&snapshot, &self.info, self.folder, self.temporary, self.name, dump_workspace)
             sh_heap_snapshot_fini(&snapshot)

@@ -43,8 +43,8 @@ class Profiler:
     """One a session, which starts, ticks and stops it. A part that is None is off."""
 
     dump_lock: ClassVar = threading.Lock()
-    """Held while a dump is written: one at a time, and the core does not stop meanwhile. One for all sessions: a dump of the last
-    one may still be asked for when the next has begun, and what the core writes with is one."""
+    """Held while a dump is written: one at a time, and the core does not stop meanwhile. One for all sessions: a dump of the
+    last one may still be asked for when the next has begun, and what the core writes with is one."""
 
     def __init__(self, session: Session, options: Options) -> None:
         self.options = options
