@@ -110,7 +110,7 @@ class Profiler:
             from spanheap.spans import propagation  # with it comes the context API
 
             propagation.install()
-        self._attached = providers.attach_at_start(self.options.tracer_provider)
+        self._attached = providers.attach_each(self.options.tracer_provider)
         self.telemetry.start()
         self._open_recorder()
         if self.dumps is not None:
@@ -202,7 +202,7 @@ class Profiler:
         _core.tick(_FRAMES_PER_TICK)
         thread_names.tick()
         if not self._attached:
-            self._attached = providers.attach_again(self.options.tracer_provider)
+            self._attached = providers.attach_each(self.options.tracer_provider)
         self._now = now
         watch.tick(now)
         if self.switch.tick() and self.leaks is not None:

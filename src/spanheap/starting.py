@@ -60,8 +60,8 @@ def start(
     seed: makes the sampling of one thread repeatable, for tests.
     span_capacity: active spans tracked at the same time, and ended ones kept. span_ttl: seconds for which an ended one is
         kept at the most. See `Session.spans`.
-    tracer_provider: whose spans are followed, one or several; None: the global one and all others that there are. One
-        that is made later is followed once a sample meets one of its spans, or is given to a second start().
+    tracer_provider: whose spans are followed, one or several; None: the global one. Another is followed once a sample meets
+        one of its spans, or it is given to a second start().
     meter_provider, logger_provider: instead of the global ones.
     tick: seconds between housekeeping ticks; None: no thread, the caller calls `Session.tick(now)`.
     detect, dumps: a LeakPolicy and a DumpPolicy, or None: see there.
@@ -95,7 +95,7 @@ def start(
         if already is not None:
             warnings.warn("spanheap is already running; the running session is returned", RuntimeWarning, stacklevel=2)
             if options.tracer_provider is not None:
-                providers.attach_again(options.tracer_provider)
+                providers.attach_each(options.tracer_provider)
             return already
         session = Session(options)
         session._start()

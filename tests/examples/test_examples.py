@@ -86,7 +86,10 @@ def restart(example: Example, folder: Path, *more: str) -> None:
             if not (there := service.workers() - first):
                 continue   # between two of Celery's
             for pid in there:
-                dump = service.dump_of(pid)
+                try:
+                    dump = service.dump_of(pid)
+                except ProcessLookupError:   # it, too, was replaced
+                    continue
                 assert dump.metadata["process.pid"] == str(pid)
                 usages |= {usage.name for usage in dump.by_root_name()}
         assert example.endpoint in usages, service.log()

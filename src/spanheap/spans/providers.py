@@ -45,17 +45,8 @@ def given(providers: Any | None) -> tuple[Any, ...]:
     return tuple(providers) if isinstance(providers, (list, tuple)) else (providers,)
 
 
-def attach_at_start(providers: Any | None) -> bool:
-    """Attach to the provider given, or to each of several; None: to the global one, and to the others that there are.
-
-    False: not to all of them yet."""
-    if providers is None:
-        attach_to_all()
-    return attach_again(providers)
-
-
-def attach_again(providers: Any | None) -> bool:
-    """The same, without looking for others: whenever False was the answer."""
+def attach_each(providers: Any | None) -> bool:
+    """Attach to the provider given, or to each of several; None: to the global one. False: not to all of them yet."""
     attached = [attach(provider) for provider in given(providers)]   # to each, also after one that is not ready
     return all(attached)
 
@@ -68,7 +59,10 @@ def adopt(span: Any) -> None:
 
 
 def attach_to_all() -> None:
-    """Attach to every TracerProvider there is: of tests, and of services that have none that is global."""
+    """Attach to every TracerProvider there is: of tests, and of services that have none that is global.
+
+    For tools alone: to list the objects of a process refers to each, and a tuple that another thread is about to make then
+    raises SystemError there."""
     cls = sdk.provider_type()
     if cls is None:
         return

@@ -94,15 +94,6 @@ def test_spans_of_several_providers_meet_in_one_store() -> None:
             assert (record.flags & SpanFlags.ROOT == 0) == record.name.startswith("inner")
 
 
-def test_all_providers_that_there_are_when_none_is_given() -> None:
-    """None of them is global, and their spans are never current, so that no sample meets one."""
-    providers = [TracerProvider(shutdown_on_exit=False) for _ in range(3)]
-    with spanheap.profile(tick=None) as session:
-        for number, provider in enumerate(providers):
-            provider.get_tracer("t").start_span(f"span {number}").end()
-        assert names(session) == ["span 0", "span 1", "span 2"]
-
-
 def test_a_provider_that_is_made_later_can_be_given_to_a_second_start(session: spanheap.Session) -> None:
     """Which says that there is a session, and returns it."""
     later = TracerProvider(shutdown_on_exit=False)
