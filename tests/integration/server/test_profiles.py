@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import subprocess
@@ -75,10 +76,11 @@ def test_the_profile_says_what_the_snapshot_says(
 ) -> None:
     """Live and allocated, of heap and of allocs; nothing that the server does is in it."""
     for name in ("heap", "allocs"):
-        reply = ask(url, f"/debug/pprof/{name}")
-        assert reply.status == 200 and int(reply.headers["Content-Length"]) == len(reply.body)
-        with _core.Muted():   # the call itself allocates, which may be a sample
+        gc.collect()          # garbage that is sampled must not go between the two
+        with _core.Muted():   # to ask allocates, which may be a sample
+            reply = ask(url, f"/debug/pprof/{name}")
             dump, snapshot = dump_of(reply.body, tmp_path), session.snapshot()
+        assert reply.status == 200 and int(reply.headers["Content-Length"]) == len(reply.body)
         assert dump.live_bytes == pytest.approx(snapshot.live_bytes, rel=0.001)
         assert dump.allocated_bytes == pytest.approx(snapshot.allocated_bytes, rel=0.001)
         assert dump.metadata["process.pid"] == str(os.getpid())
