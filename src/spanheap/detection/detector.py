@@ -50,7 +50,6 @@ OVER_LIMIT, OVER_BY = 1.2, 10    # times a limit of entries, and so many more: i
 NO_LIMIT = 2.0 ** 40             # bytes that a container would have at its limit: that is none
 FULL_SOON_S = 7200.0             # a container that will be full by then is not even a suspicion
 UNANSWERED = 2.0            # times as long while the question who holds it waits for the pause budget
-NEVER_GROWING = frozenset((Bound.COLLECTOR,))
 THROUGH = 3.0                # times the patience for spans that others hold: the line that makes those is told first
 GROWING_SAMPLES = 12        # a suspicion that rests on statistics alone needs more of them
 OUTSIDE_SPANS = 4.0         # times as long for what no span made: its traffic is not known, and its site often not its own
@@ -317,7 +316,7 @@ class Detector:
         filling = self._filling(case)
         if filling is not None and (filling.still() < STILL_GROWS or self._is_full_soon(case)):
             return None
-        never = bound in NEVER_GROWING or (bound is Bound.TRANSIENT and trend.in_span)   # that becomes a leak, or nothing
+        never = bound is Bound.COLLECTOR or (bound is Bound.TRANSIENT and trend.in_span)   # that becomes a leak, or nothing
         return "growing" if is_long and not never else None
 
     def _is_urgent_for(self, bound: Bound, trend: Trend, memory_left: float | None) -> bool:

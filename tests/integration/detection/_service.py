@@ -17,8 +17,8 @@ uploads: dict[int, bytearray] = {}
 lost: list[int] = []
 
 
-def leak(i: int) -> None:
-    unbounded_orders[i] = bytes(20_000)
+def leak(i: int, size: int = 20_000) -> None:
+    unbounded_orders[i] = bytes(size)
 
 
 def remember(i: int) -> None:

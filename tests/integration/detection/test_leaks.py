@@ -100,6 +100,19 @@ def test_ended_spans_that_are_kept_are_found_within_15_seconds() -> None:
         assert verdict.holder is not None and "_service:spans_by_order (dict" in verdict.holder
 
 
+@pytest.mark.parametrize(("bytes_per_s", "per_second", "seconds", "most_lost"), [
+    pytest.param(3.4e6, 100, 40, 100 * 2**20, id="3.4 MB a second"),
+    pytest.param(30e6 / 3600, 4, 3600, 64 * 2**20, id="30 MB an hour"),
+])
+def test_the_rates_of_the_story(bytes_per_s: float, per_second: int, seconds: int, most_lost: float) -> None:
+    """What a node of its fleet leaked, and what the whole fleet did: said before so much is lost."""
+    size = round(bytes_per_s / per_second)
+    with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, seed=1, tracer_provider=provider) as session:
+        said = serve(session, lambda i: _service.leak(i, size), seconds, per_second=per_second)
+        [second] = [second for second, verdict in said if verdict.kind == "leak"]
+        assert second * bytes_per_s < most_lost
+
+
 def test_a_leak_that_is_mended_is_withdrawn() -> None:
     """Some minutes after the growth has ended."""
     with spanheap.profile(tick=None, pause_budget_ms=PATIENT, dumps=None, seed=1, tracer_provider=provider) as session:
