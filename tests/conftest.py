@@ -30,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--fuzz-seconds", type=float, default=600.0, help="of the reader of recordings (default 600)")
     group.addoption("--programs", type=int, default=1000, help="random ones, against the oracle (default 1000)")
     group.addoption("--example-seconds", type=float, default=60.0, help="of load on each of the examples (default 60)")
+    group.addoption("--alert-seconds", type=float, default=300.0, help="that the alert rule waits (default 300, as shipped)")
     group.addoption("--cpython-suites", default=CPYTHON_SUITES, help="CPython's tests to run while profiled")
 
 
@@ -75,6 +76,12 @@ def dump_runs(pytestconfig: pytest.Config) -> int:
 def example_seconds(pytestconfig: pytest.Config) -> float:
     """Return for how long an example is under load."""
     return float(pytestconfig.getoption("--example-seconds"))
+
+
+@pytest.fixture(scope="session")
+def alert_seconds(pytestconfig: pytest.Config) -> float:
+    """Return for how long the time-to-limit alert is pending."""
+    return float(pytestconfig.getoption("--alert-seconds"))
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from deploy.generate import alerts, rendering
 from tests.receivers.rotel import free_port
 
 ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "deploy" / "prometheus" / "spanheap-alerts.yml"
+HOLD_S = 300.0   # of the alert in question, as shipped
 WAIT_S = 30.0
 TREND_S = 30.0   # before that nothing is projected
 CONFIG = """
@@ -31,9 +33,9 @@ scrape_configs:
 
 
 @contextmanager
-def leaking() -> Iterator[int]:
-    """The service; the port of its debug server."""
-    process = subprocess.Popen([sys.executable, "-m", "tests.receivers.leaking"], cwd=ROOT, text=True,
+def leaking(seconds: float) -> Iterator[int]:
+    """The service, for at most so long; the port of its debug server."""
+    process = subprocess.Popen([sys.executable, "-m", "tests.receivers.leaking", str(seconds)], cwd=ROOT, text=True,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
@@ -44,9 +46,9 @@ def leaking() -> Iterator[int]:
 
 
 @contextmanager
-def prometheus(folder: Path, target: int) -> Iterator[Callable[[str], Any]]:
+def prometheus(folder: Path, target: int, rules: str) -> Iterator[Callable[[str], Any]]:
     """The server; what asks its API."""
-    (folder / "rules.yml").write_text(rendering.yaml(alerts.rules(hold="1s")))
+    (folder / "rules.yml").write_text(rules)
     (folder / "prometheus.yml").write_text(CONFIG.format(port=target))
     port = free_port()
     with (folder / "prometheus.log").open("wb") as log:
@@ -82,19 +84,20 @@ def until(ask: Callable[[], Any], seconds: float) -> Any:
 @pytest.mark.skipif(importlib.util.find_spec("opentelemetry.exporter") is None
                     or importlib.util.find_spec("opentelemetry.exporter.prometheus") is None,
                     reason="needs opentelemetry-exporter-prometheus: pip install 'spanheap[test-receivers]'")
-def test_the_time_to_limit_alert_fires_on_a_leak(tmp_path: Path) -> None:
-    """With the rules as they are but for how long they hold; nothing that is about spanheap's own health fires."""
-    with leaking() as target, prometheus(tmp_path, target) as ask:
+def test_the_time_to_limit_alert_fires_on_a_leak(tmp_path: Path, alert_seconds: float) -> None:
+    """With the rules as shipped, or in a slice all but how long they hold; nothing about spanheap's own health fires."""
+    rules = SHIPPED.read_text() if alert_seconds >= HOLD_S else rendering.yaml(alerts.rules(hold=f"{alert_seconds:.0f}s"))
+    with leaking(alert_seconds + 2 * TREND_S + 2 * WAIT_S) as target, prometheus(tmp_path, target, rules) as ask:
         up = until(lambda: [t for t in (ask("targets") or {}).get("activeTargets", ()) if t["health"] != "unknown"], WAIT_S)
         assert [t["health"] for t in up] == ["up"], up[0]["lastError"]
-        rules = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
-        assert [rule["name"] for rule in rules] == [alert.name for alert in alerts.ALERTS]
+        known = [rule for group in ask("rules")["groups"] for rule in group["rules"]]
+        assert [rule["name"] for rule in known] == [alert.name for alert in alerts.ALERTS]
 
         def firing() -> list[Any]:
             return [a for a in ask("alerts")["alerts"] if a["state"] == "firing"
                     and a["labels"]["alertname"] == "SpanheapMemoryLimitWithinAnHour"]
 
-        [alert] = until(firing, TREND_S + WAIT_S)
+        [alert] = until(firing, alert_seconds + TREND_S + WAIT_S)
         assert alert["labels"]["severity"] == "critical" and 0 < float(alert["value"]) < 600
         assert alert["annotations"]["summary"] == f"orders at 127.0.0.1:{target} reaches its memory limit within an hour"
         names = {a["labels"]["alertname"] for a in ask("alerts")["alerts"]}
