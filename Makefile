@@ -101,12 +101,14 @@ check-long-native: $(VENV)/.installed-$(EXTRAS)
 	$(FIXED_ADDRESSES) cmake --workflow --preset tsan
 	$(VENV)/bin/python -m native.models --long
 
+# Some take longer than what ends a test that hangs (pyproject.toml).
+PATIENT = -o faulthandler_timeout=1800
 check-long-python: $(VENV)/.installed-$(EXTRAS)
 	export PATH="$(CURDIR)/$(VENV)/bin:$$PATH"
-	$(VENV)/bin/python -m pytest -m long $(PYTEST_ARGS)
+	$(VENV)/bin/python -m pytest $(PATIENT) -m long $(PYTEST_ARGS)
 	for python in $(PYTHONS); do
 		version=$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
-		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async PYTEST_ARGS="-m 'long and cpython' $(PYTEST_ARGS)"
+		$(MAKE) test-python VENV=".venv-$$version" PYTHON="$$python" EXTRAS=test,test-async PYTEST_ARGS="$(PATIENT) -m 'long and cpython' $(PYTEST_ARGS)"
 	done
 
 bench: $(VENV)/.installed-bench ## the micro benchmarks, beside tracemalloc and a no-op
