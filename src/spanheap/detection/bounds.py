@@ -76,10 +76,18 @@ def _let_go_outside(way: Way) -> str:
         if step is named or not (step.name and step.owner) or step.kind not in ("attribute", "global"):
             continue
         at = next((i for i, o in enumerate(way.objects[:way.place]) if _is_told_by(o, step)), None)
-        place = place_of(step, way.objects, at, way.code) if at is not None else None
+        if at is None or _is_descriptor(way.objects[at]):   # an assignment to what goes by its name is handed to it
+            continue
+        place = place_of(step, way.objects, at, way.code)
         if place is not None and not is_library(home_of(place)) and eviction.is_let_go(place):
             return str(step.name)
     return ""
+
+
+def _is_descriptor(o: Any) -> bool:
+    from spanheap.retention import owner
+
+    return any("__set__" in owner.namespace(cls) for cls in owner.mro(type(o)))
 
 
 def outside_of(way: Way) -> Outside | None:

@@ -98,8 +98,8 @@ def judge(walk: Any, *, single: bool = False) -> Evidence:
     container = name_of(named)
     can_count = way.widest is not None and found.detail != bounds.CHAIN_OF_OBJECTS
     count, in_part = probe.of([(w.objects, w.place) for w in chosen]) if can_count else (None, False)
-    if count is not None and found.limit is not None:   # which is one of its own entries
-        count = count.flat()
+    if count is not None and found.limit is not None:   # which is one of a container's own entries
+        count = count.flat() if not count.is_of_each() else None
     outside = bounds.outside_of(way) if found.bound is Bound.EVICTION else None
     return Evidence(found.bound, words, found.detail or found.bound.value, container, count, found.limit, found.age, in_part,
                     outside, through(way))

@@ -8,10 +8,11 @@ span must age. Where nothing takes from the container that holds them, seconds a
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from spanheap.detection.evidence import Bound, Evidence
+from spanheap.detection.filling import Filling
 
 MAX_NAMES = 64
 MIN_SPANS = 20
@@ -26,6 +27,7 @@ UNANSWERED_S = 900.0          # while it is not known who has them
 # Where work that goes on has them, or code takes them out one by one: they may yet end.
 UNDER_WAY_S = {Bound.TRANSIENT: 1800.0, Bound.EVICTION: 1800.0, Bound.RELEASE: 750.0}
 THROUGH_S = 900.0             # ended ones that are held by what is kept (a task, a token): the detector says who, and sooner
+STILL_RISES = 0.5             # as many lately as before, where it took long: noise alone makes a new maximum now and then
 MIN_AGED = 0.6                # of the time that has passed, by the oldest span: that is one of a sample
 FEW = 100                     # spans: batches of that size may come and go beside those that stay
 FALLEN = 0.85                 # of the most there were: a sample of a sample is not exact
@@ -62,6 +64,7 @@ class Name:
     most: float            # spans
     rose_at: float         # when that was
     looks: int = 0         # that have seen it rise
+    rise: Filling = field(default_factory=lambda: Filling(lambda: None, 0.0))   # spans by time
     evidence: Evidence | None = None
     asked: bool = False
 
@@ -98,6 +101,7 @@ class KeptSpans:
                 names[key] = fresh
                 continue
             name.last, name.at = row, now
+            name.rise.add(now, round(row.spans))
         self._names = names
 
     def questions(self) -> list[KeptKey]:
@@ -136,4 +140,6 @@ class KeptSpans:
         needed = {Bound.NONE: PROVEN_AFTER_S, Bound.SPANS: PROVEN_AFTER_S, Bound.EVICTION: EVICTION_S}.get(bound, PATIENCE_S)
         if name.evidence is not None and name.evidence.through:   # timers, and callbacks of what is to come
             needed = max(needed, RELEASE_S if bound is Bound.RELEASE else THROUGH_S)
+        if needed > PATIENCE_S and name.rise.evenness() < STILL_RISES:
+            return False
         return lasted >= needed

@@ -1,7 +1,7 @@
 """Counts what a container has, at each look. Runs no code of the application's.
 
 Samples of a slow leak are few; the entries of the container that holds them are counted exactly. Where not the container
-itself grows but what is in it (a list for each user), the lists are counted with it.
+itself grows but what is in it (a list for each user), the lists are counted with it; where objects have the lists, those.
 """
 
 from __future__ import annotations
@@ -20,21 +20,25 @@ from spanheap.retention import owner
 NESTED_SHARE = 0.25    # of the ways lead through a container in an object, which cannot be counted
 NESTED_ENTRIES = 8     # and has at least so many: a record's own list has fewer
 COUNTED = 64           # inner containers; of more these stand for all
+PICKED = 32            # of what several ways lead through
+MANY = 4096            # of those: more are not gone through at each look
 INDEXED = 64           # of a list that is on the way, so many are looked through
 LEVELS = 2             # of containers in each other, that are counted
 _INNER = (list, set, collections.deque, dict)
 
 
 class Step(NamedTuple):
-    """From an object to the next on the way: its attribute, what it has under a key or at an index, or its only entry."""
+    """From an object to the next on the way: its attribute, what it has under a key or at an index, its only entry, or each."""
 
-    kind: Literal["attribute", "item", "only"]
+    kind: Literal["attribute", "item", "only", "each"]
     name: Any = None   # a str, int or bytes
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Finds a container again by the steps that lead to it. Calling it gives the number of entries, or None: it is gone."""
+    """Finds a container again by the steps that lead to it. Calling it gives the number of entries, or None: it is gone.
+
+    With a step to each: of all the containers that there are at the end."""
 
     module: str
     steps: tuple[Step, ...]
@@ -45,20 +49,37 @@ class Probe:
         """That counts the container's own entries alone."""
         return replace(self, deep=False)
 
-    def is_one_of_several(self) -> bool:
-        """Whether it is picked out of a container."""
-        return any(step.kind == "item" for step in self.steps)
+    def of_each(self) -> Probe:
+        """Where it is picked out of a container: of all that are in that."""
+        last = max((i for i, step in enumerate(self.steps) if step.kind == "item"), default=None)
+        return self if last is None else replace(self, steps=(*self.steps[:last], Step("each"), *self.steps[last + 1:]))
+
+    def is_of_each(self) -> bool:
+        return any(step.kind == "each" for step in self.steps)
 
     def __call__(self) -> int | None:
-        o: Any = sys.modules.get(self.module)
-        for step in self.steps:
+        return self._entries(sys.modules.get(self.module), self.steps)
+
+    def _entries(self, o: Any, steps: Sequence[Step]) -> int | None:
+        for i, step in enumerate(steps):
             if o is None:
                 return None
+            if step.kind == "each":
+                return self._entries_of_each(o, steps[i + 1:])
             o = _next(o, step)
         if type(o) is not self.type:
             return None
         entries = owner.entries(o)
         return entries if entries is None or not self.deep else entries + _inner_entries(o, LEVELS)
+
+    def _entries_of_each(self, o: Any, steps: Sequence[Step]) -> int | None:
+        """Estimated from some that are spread over all: the first in a table are the oldest."""
+        there = owner.entries(o) if owner.is_a(o, (dict, list, tuple)) else None
+        if there is None or there > MANY:
+            return None
+        values = list(islice(dict.values(o) if owner.is_a(o, dict) else _items(o), 0, None, there // PICKED + 1))
+        counted = [self._entries(value, steps) or 0 for value in values]
+        return round(sum(counted) * there / len(values)) if values else 0
 
 
 def of(ways: Sequence[tuple[Sequence[Any], int]]) -> tuple[Probe | None, bool]:
@@ -77,8 +98,8 @@ def of(ways: Sequence[tuple[Sequence[Any], int]]) -> tuple[Probe | None, bool]:
         out_of_reach += any(
             owner.is_a(o, _INNER) and (owner.entries(o) or 0) >= NESTED_ENTRIES for o in below[within:])
     found = _probe(*min(ways, key=lambda way: way[1]), deep=deep > 0)
-    if found is not None and len({id(objects[place]) for objects, place in ways}) > 1 and found.is_one_of_several():
-        found = None   # ten users' lists grow: one of them is a tenth of it
+    if found is not None and len({id(objects[place]) for objects, place in ways}) > 1:
+        found = found.of_each()   # ten users' lists grow: one of them is a tenth of it
     return found, out_of_reach > NESTED_SHARE * len(ways)
 
 
