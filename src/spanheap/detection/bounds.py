@@ -39,6 +39,16 @@ class Judged(NamedTuple):
     age: float | None = None     # seconds, of an entry
 
 
+def narrowed(way: Way) -> Way:
+    """To the container that has a bound by itself, in one that has more entries: a window for each sensor."""
+    for s in range((way.widest or 0) + 1, len(way.steps) if way.widest is not None else 0):
+        if way.steps[s].entries is not None:
+            place = object_of(way.steps, s, way.objects)
+            if place > way.place and _own_bound(way.objects[place]) is not None:
+                return way._replace(widest=s, place=place)
+    return way
+
+
 def bound_of(way: Way) -> Judged:
     if way.steps[0].kind == "held by C":
         return Judged(Bound.C)
@@ -116,12 +126,8 @@ def _of_container(way: Way) -> Judged:
     container = way.objects[way.place]
     if container is sys.modules:
         return Judged(Bound.NONE, "modules are made and registered")
-    if owner.is_a(container, owner.LruCache):
-        return _of_lru_cache(container)
-    if owner.is_a(container, collections.deque):
-        maxlen = collections.deque.__dict__["maxlen"].__get__(container)
-        if maxlen is not None:
-            return Judged(Bound.EVICTION, "a deque with maxlen", float(maxlen))
+    if (own := _own_bound(container)) is not None:
+        return own
     for o in (container, *way.objects[max(0, way.place - 3):way.place]):
         cls = type(o)
         if cls.__module__ in _QUEUES:
@@ -148,6 +154,19 @@ def _of_container(way: Way) -> Judged:
     if bound is Bound.EVICTION and inner is Bound.NONE:   # of containers, which are let go whole
         return Judged(Bound.OUTER, f"{place.name} has an eviction, the containers in it have none", None, age)
     return Judged(bound, "", limit, age)
+
+
+def _own_bound(container: Any) -> Judged | None:
+    """What it was made with; None: nothing."""
+    from spanheap.retention import owner
+
+    if owner.is_a(container, owner.LruCache):
+        return _of_lru_cache(container)
+    if owner.is_a(container, collections.deque):
+        maxlen = collections.deque.__dict__["maxlen"].__get__(container)
+        if maxlen is not None:
+            return Judged(Bound.EVICTION, "a deque with maxlen", float(maxlen))
+    return None
 
 
 def _is_near(way: Way, o: Any) -> bool:

@@ -30,7 +30,8 @@ from spanheap.detection.verdict import Description, Kind, LeakVerdict
 MAX_CASES = 64
 ASK_AGAIN = 2.0             # when it has lasted so many times as long as at the last question
 URGENT_WINDOW_S = 10.0
-FILLING_SHARE = 0.3        # of the window: how long the entries of a container are counted before they say anything
+FILLING_SHARE = 0.3        # of the window: how long the entries of a container are counted before they say anything,
+AT_PACE_SHARE = 0.1        # or so long if it takes in as many as before they were
 # Entries per traffic, the later half over the earlier: of a leak that was said.
 STILL_EVEN = 0.7
 STILL_GROWS = 0.5          # entries per traffic lately, in units of all the time's: of a suspicion that is said
@@ -214,7 +215,8 @@ class Detector:
             return True
         if filling.stands():
             return False
-        if case.seen_at - filling.began_at < max(ASK_AFTER_S, FILLING_SHARE * case.trend.window_s):
+        share = AT_PACE_SHARE if filling.keeps_pace() else FILLING_SHARE
+        if case.seen_at - filling.began_at < max(ASK_AFTER_S, share * case.trend.window_s):
             return None
         return filling.is_even()
 

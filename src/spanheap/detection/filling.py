@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 POINTS = 64        # kept; every other is given up when they are that many
 MIN_UNEVEN, MAX_UNEVEN = 0.02, 0.05   # how far below 1 the later half may be, as a ratio to the first
 SLOWER, MIN_BEFORE = 0.9, 30   # entries per traffic, in units of those before; and so many of those
+AS_FAST, MANY_TAKEN = 0.95, 200   # neither slower, as so many show
 MIN_ENTRIES = 8    # taken in meanwhile; with fewer nothing can be said
 
 
@@ -36,10 +37,20 @@ class Filling:
         """It takes in fewer per traffic than it must have before it was counted: a set of all there are fills up like that.
 
         Or it had some to begin with: that cannot be told from it."""
+        pace = self._pace()
+        return pace is not None and pace < SLOWER
+
+    def keeps_pace(self) -> bool:
+        """It takes in as many per traffic as in all the time before it was counted."""
+        pace = self._pace()
+        return pace is not None and pace >= AS_FAST and self.events() >= MANY_TAKEN
+
+    def _pace(self) -> float | None:
+        """Entries per traffic since, in units of those before; None: too few of them."""
         if len(self.points) < 4 or self.points[0][0] <= 0 or self.points[0][1] < MIN_BEFORE:
-            return False
+            return None
         (first, before), (last, now) = self.points[0], self.points[-1]
-        return (now - before) / (last - first) < SLOWER * before / first
+        return (now - before) / (last - first) / (before / first)
 
     def rises(self) -> bool:
         """It has more entries than a few points ago."""

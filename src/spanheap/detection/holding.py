@@ -90,6 +90,7 @@ def judge(walk: Any, *, single: bool = False) -> Evidence:
     if not single:
         ways = _fanned_out(ways)
     chosen, way = _chosen(ways)
+    chosen, way = [bounds.narrowed(w) for w in chosen], bounds.narrowed(way)
     found = bounds.bound_of(way)
     named = naming_step(way) if way.widest is not None else way.steps[0]
     words = " → ".join(_told_once(str(step) for step in way.steps))

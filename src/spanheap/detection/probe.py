@@ -28,7 +28,7 @@ _INNER = (list, set, collections.deque, dict)
 
 
 class Step(NamedTuple):
-    """From an object to the next on the way: its attribute, what it has under a key or at an index, its only entry, or each."""
+    """From an object to the next on the way: its attribute, what it has under a key or at an index, its only entry, each."""
 
     kind: Literal["attribute", "item", "only", "each"]
     name: Any = None   # a str, int or bytes
