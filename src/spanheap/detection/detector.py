@@ -140,11 +140,13 @@ class Detector:
             case.asked_window_s = case.trend.window_s
             if evidence.bound is not Bound.UNKNOWN or case.evidence is None:
                 case.evidence = evidence
-            self._count(evidence.container, evidence.entries, case.seen_at)
+            self._count(evidence.container, evidence.entries, case.seen_at, is_estimate=evidence.is_estimate)
             if evidence.outside is not None:
                 self._count(evidence.outside.container, evidence.outside.entries, case.seen_at)
 
-    def _count(self, container: str, entries: Callable[[], int | None] | None, now: float) -> None:
+    def _count(
+        self, container: str, entries: Callable[[], int | None] | None, now: float, *, is_estimate: bool = False,
+    ) -> None:
         """From now on."""
         before = self._fillings.get(container)
         if before is not None and before.count != entries:
@@ -152,7 +154,7 @@ class Detector:
         if entries is not None and container not in self._fillings:
             while len(self._fillings) >= MAX_CASES:   # the one followed longest has told what it can
                 del self._fillings[next(iter(self._fillings))]
-            self._fillings[container] = Filling(entries, now)
+            self._fillings[container] = Filling(entries, now, is_estimate)
 
     def _count_entries(self, aggregate: Aggregate) -> None:
         traffic = _traffic(aggregate)

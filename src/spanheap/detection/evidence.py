@@ -49,6 +49,7 @@ class Evidence(NamedTuple):
     limit: float | None = None  # of entries, that code compares with; None: none is known
     age: float | None = None    # seconds, that code keeps an entry; None: none is known
     in_part: bool = False       # `entries` leaves out containers in objects in it
+    is_estimate: bool = False   # `entries` is one, from some of the containers that are in an object each
     outside: Outside | None = None
     through: str = ""           # spans: what holds them, that is in the container; "": nothing, they are themselves
     turnover: float = 0.0       # bytes that the same lines made and that are gone, for each that is kept

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 POINTS = 64        # kept; every other is given up when they are that many
 MIN_UNEVEN, MAX_UNEVEN = 0.02, 0.05   # how far below 1 the later half may be, as a ratio to the first
+UNEVEN_ESTIMATE = 0.1   # of an estimate
 SLOWER, MIN_BEFORE = 0.9, 30   # entries per traffic, in units of those before; and so many of those
-AS_FAST, MANY_TAKEN = 0.95, 200   # neither slower, as so many show
+AT_PACE, MANY_TAKEN = (0.95, 1.15), 200   # neither slower nor begun late, as so many show
 MIN_ENTRIES = 8    # taken in meanwhile; with fewer nothing can be said
 
 
@@ -24,6 +25,7 @@ class Filling:
 
     count: Callable[[], int | None]   # its entries now; None: it is gone
     began_at: float
+    is_estimate: bool = False   # what is counted
     points: list[tuple[float, int]] = field(default_factory=list)   # (traffic, entries), rising traffic
 
     def add(self, traffic: float, entries: int) -> None:
@@ -43,11 +45,11 @@ class Filling:
     def keeps_pace(self) -> bool:
         """It takes in as many per traffic as in all the time before it was counted."""
         pace = self._pace()
-        return pace is not None and pace >= AS_FAST and self.events() >= MANY_TAKEN
+        return pace is not None and AT_PACE[0] <= pace <= AT_PACE[1] and self.events() >= MANY_TAKEN
 
     def _pace(self) -> float | None:
-        """Entries per traffic since, in units of those before; None: too few of them."""
-        if len(self.points) < 4 or self.points[0][0] <= 0 or self.points[0][1] < MIN_BEFORE:
+        """Entries per traffic since, in units of those before; None: too few of them, or not exact."""
+        if self.is_estimate or len(self.points) < 4 or self.points[0][0] <= 0 or self.points[0][1] < MIN_BEFORE:
             return None
         (first, before), (last, now) = self.points[0], self.points[-1]
         return (now - before) / (last - first) / (before / first)
@@ -93,7 +95,7 @@ class Filling:
     def is_even(self) -> bool:
         """It takes in as many per traffic as before, within what chance does to so many."""
         chance = 2 / math.sqrt(max(self.taken, 1))   # standard deviation of the ratio of two halves
-        return self.evenness() >= 1 - min(max(chance, MIN_UNEVEN), MAX_UNEVEN)
+        return self.evenness() >= 1 - (UNEVEN_ESTIMATE if self.is_estimate else min(max(chance, MIN_UNEVEN), MAX_UNEVEN))
 
     def still(self) -> float:
         """Entries per traffic in the last eighth, in units of all the time's; 1 while there is too little to tell."""

@@ -102,8 +102,9 @@ def judge(walk: Any, *, single: bool = False) -> Evidence:
     if count is not None and found.limit is not None:   # which is one of a container's own entries
         count = count.flat() if not count.is_of_each() else None
     outside = bounds.outside_of(way) if found.bound is Bound.EVICTION else None
+    is_estimate = count is not None and count.is_of_each()
     return Evidence(found.bound, words, found.detail or found.bound.value, container, count, found.limit, found.age, in_part,
-                    outside, through(way))
+                    is_estimate, outside, through(way))
 
 
 def _chosen(ways: list[Way]) -> tuple[list[Way], Way]:

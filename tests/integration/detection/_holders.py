@@ -26,6 +26,7 @@ arrays: list[Any] = []
 tokens: list[Any] = []
 many = Thing()
 by_user: dict[int, list[Thing]] = {}
+windows: dict[int, deque[Thing]] = {}
 
 
 def release(i: int) -> None:
@@ -54,6 +55,31 @@ class Shelf:
         self.things: list[Thing] = []
 
 
+class Amount:
+    """A descriptor that keeps what is assigned by whom it is assigned to."""
+
+    def __init__(self) -> None:
+        self.amounts: dict[Any, int] = {}
+
+    def __get__(self, bill: Any, cls: Any = None) -> Any:
+        return self if bill is None else self.amounts[bill]
+
+    def __set__(self, bill: Any, amount: int) -> None:
+        self.amounts[bill] = amount
+
+
+class Bill:
+    """Has a total, which changes."""
+
+    total = Amount()
+
+    def __init__(self, amount: int) -> None:
+        self.total = amount
+
+    def pay(self, amount: int) -> None:
+        self.total = self.total - amount
+
+
 deep: dict[str, Shelf] = {"only": Shelf()}
 shelves = [Shelf(), Shelf()]
 
@@ -62,6 +88,10 @@ def teardown() -> None:
     plain.clear()
     endless.clear()
     by_user.clear()
+    windows.clear()
+    Bill.total.amounts.clear()
+    deep.clear()
+    deep["only"] = Shelf()
     tokens.clear()
     hosts.clear()
     many.__dict__.clear()

@@ -7,6 +7,7 @@ import gc
 import itertools
 import sys
 import types
+from collections import deque
 from typing import Any
 
 import pytest
@@ -88,12 +89,57 @@ def test_the_lagging_side_of_a_tee() -> None:
     assert found.holder is not None and "_holders:behind (_tee)" in found.holder, found.holder
 
 
-def test_lists_in_a_table_are_not_counted_by_the_table() -> None:
+def test_a_window_for_each_sensor_has_the_bound_of_a_window() -> None:
+    """Forty windows of a hundred with twenty in each: the table has more entries, and nothing takes from it."""
+    _holders.teardown()
+    things = [_holders.Thing() for _ in range(800)]
+    for i, thing in enumerate(things):
+        _holders.windows.setdefault(i % 40, deque(maxlen=100)).append(thing)
+    found = evidence(things)
+    assert found.bound is Bound.EVICTION and found.entries is None, found
+    assert found.outside is not None and found.outside.container.endswith(":windows:global")
+    assert found.outside.entries() == 40
+    _holders.teardown()
+
+
+def test_what_is_assigned_to_a_descriptor_does_not_replace_it() -> None:
+    """`self.total = …` is handed to it, and it has a table of all who were assigned to."""
+    bills = [_holders.Bill(i) for i in range(50)]
+    found = evidence(bills)
+    assert found.bound is Bound.NONE, found
+    assert found.holder is not None and "Amount.amounts (dict, 50 entries)" in found.holder
+    _holders.teardown()
+
+
+def test_lists_in_a_table_are_counted_all_together() -> None:
     """Ten users' lists grow, and the table of users does not."""
+    _holders.teardown()
     for _ in range(3):
         things = _holders.fill("nested")
     found = evidence(things)
-    assert found.bound is Bound.NONE and found.entries is None
+    assert found.bound is Bound.NONE and found.entries is not None and found.entries() == 150, found
+    _holders.by_user[3].append(things[0])
+    assert found.entries() == 151
+    _holders.teardown()
+
+
+def test_lists_of_objects_in_a_table_are_counted_all_together() -> None:
+    """Thirty-six matches with their events, of which half make room for new ones; not of thousands."""
+    _holders.teardown()
+    things = [_holders.Thing() for _ in range(36 * 40)]
+    _holders.deep.update((f"match {i}", _holders.Shelf()) for i in range(36))
+    for i, thing in enumerate(things):
+        _holders.deep[f"match {i % 36}"].things.append(thing)
+    found = evidence(things)
+    assert found.entries is not None, found
+    before = found.entries()
+    assert before == pytest.approx(len(things), rel=0.06)   # every other is counted, and there is an empty one
+    for i in range(18):
+        _holders.deep[f"match {i}"] = _holders.Shelf()
+    assert found.entries() == pytest.approx(len(things) / 2, rel=0.1)
+    _holders.deep.update((f"match {i}", _holders.Shelf()) for i in range(36, 5000))
+    assert found.entries() is None
+    _holders.teardown()
 
 
 def test_lists_in_a_wide_table_are_counted_with_it() -> None:

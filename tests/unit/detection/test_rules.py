@@ -50,6 +50,18 @@ def test_a_buffer_of_spans_is_nothing() -> None:
         assert spans.found() == []
 
 
+@pytest.mark.parametrize(("full_at", "said"), [(1500, False), (10_000, True)])
+def test_rings_of_spans_that_are_full(full_at: float, said: bool) -> None:
+    """The rarest of them after 25 minutes; from there on it is chance that there seem to be more of them now and then."""
+    spans = KeptSpans()
+    for now in range(6, 3600, 14):
+        many = 700 * min(now, 300) / 300 + 350 * min(now, full_at) / full_at if full_at < 3600 else 0.4 * now
+        spans.observe(now, [kept(many + now // 200, now)])
+        for key in spans.questions():
+            spans.answer(key, Evidence(Bound.EVICTION))
+    assert bool(spans.found()) is said
+
+
 def test_spans_that_are_let_go_of_end_the_verdict() -> None:
     """And so does it when there are no more of them for a while."""
     for after in ([], [kept(10, 2)], [kept(3000, 60)]):
@@ -172,6 +184,25 @@ def test_a_fill_that_was_faster_before_it_was_counted(before: int, slows: bool) 
     for requests in range(1000, 2000, 20):
         filling.add(float(requests), before + round(0.3 * (requests - 1000)))
     assert filling.slows() is slows
+    assert filling.keeps_pace() is (before == 300)
+
+
+def test_an_estimate_may_be_less_even() -> None:
+    """Ninety-four in the later half for a hundred in the first: too few of what was counted, not of what was estimated."""
+    exact, estimate = Filling(lambda: 0, 0), Filling(lambda: 0, 0, is_estimate=True)
+    for filling in (exact, estimate):
+        for requests in range(1000, 2001, 20):
+            filling.add(float(requests), 5000 + round(min(requests, 1500) - 1000 + 0.94 * max(0, requests - 1500)))
+    assert estimate.is_even() and not exact.is_even()
+    assert exact.slows() and not estimate.slows()
+
+
+def test_a_pace_is_of_many() -> None:
+    """Sixty as fast as the three hundred before may be chance."""
+    filling = Filling(lambda: 0, 0)
+    for requests in range(1000, 1200, 20):
+        filling.add(float(requests), round(0.3 * requests))
+    assert not filling.slows() and not filling.keeps_pace()
 
 
 def test_upper_bounds_of_counts() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from spanheap.detection.case import Case
@@ -12,7 +14,7 @@ from spanheap.detection.series import GroupKey
 from spanheap.detection.trend import Trend
 from spanheap.detection.verdict import Description
 
-from ._classes import BOUNDED, LEAKS, ROOT, SITE, UNKNOWN, Class
+from ._classes import BOUNDED, LEAKS, ROOT, SITE, UNKNOWN, Class, forever, per_hour
 from ._simulator import INTERVAL, Kind
 
 FEW_SEEDS = 6
@@ -193,6 +195,24 @@ def test_a_container_that_fills_more_slowly_than_before_has_more_time(before: in
         return entries[0]
 
     assert found_with(Evidence(Bound.NONE, container="agents", entries=count), "30 MB an hour", seconds) == said
+
+
+@pytest.mark.parametrize(("began_at", "within"), [(0.0, 200.0), (900.0, 700.0)])
+def test_a_slow_leak_at_the_pace_of_all_time_is_counted_for_less(began_at: float, within: float) -> None:
+    """A tenth of the time that it took until its samples were enough, instead of a third."""
+    detector, asked_at, now = Detector(LeakPolicy(), lambda *_: Description(None, None, None, [])), math.inf, 0.0
+
+    def count() -> int:
+        return round(50 * max(0.0, now - began_at))   # every other request leaves one
+
+    evidence = Evidence(Bound.NONE, container="rows", entries=count)
+    for now, aggregate in Class([Kind(SITE, ROOT, per_hour(10), forever)], 3600, 6).service(2).looks(3600, 6):
+        if any(verdict.kind == "leak" for verdict in detector.observe(aggregate, now)):
+            break
+        for question in list(detector.questions()):
+            asked_at = min(asked_at, now)
+            detector.answer(question.key, evidence)
+    assert asked_at > 900 and within / 2 < now - asked_at < within, (asked_at, now)
 
 
 @pytest.mark.parametrize(("in_part", "said"), [(True, {"leak"}), (False, set())])
