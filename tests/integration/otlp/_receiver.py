@@ -100,17 +100,17 @@ class Receiver:
                     number = receiver.requests
                     receiver.requests += 1
                 status, more, text = answer(number) if answer is not None else (200, {}, b"")
+                if status == 200:   # before the answer, so that they are in the order of the exports
+                    decoded = decode(self.path, headers, body)
+                    with receiver.arrived:
+                        receiver.received.append(decoded)
+                        receiver.arrived.notify_all()
                 self.send_response(status)
                 for name, value in more.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
                 self.wfile.write(text)
-                if status == 200:
-                    decoded = decode(self.path, headers, body)
-                    with receiver.arrived:
-                        receiver.received.append(decoded)
-                        receiver.arrived.notify_all()
 
             def log_message(self, *arguments: Any) -> None:
                 pass
