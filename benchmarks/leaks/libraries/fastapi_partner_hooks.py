@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import random
 
+from _asgi import call
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
@@ -57,38 +58,11 @@ def setup():
     _app.add_api_route("/partners/{partner}/hook", register_hook, methods=["PUT"])
 
 
-async def call(method, path, body=b"", query=b""):
-    sent = []
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "root_path": "",
-        "query_string": query,
-        "headers": [(b"host", b"api"), (b"content-type", b"application/json")],
-        "client": ("10.0.0.9", 4711),
-        "server": ("api", 80),
-    }
-
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message):
-        sent.append(message)
-
-    await _app(scope, receive, send)
-    return sent[0]["status"]
-
-
 async def request(i, now, endpoint):
     if endpoint.startswith("PUT"):
         settings = {"target": f"https://partner-{i % 300}.example/in", "version": f"v{i}"}
-        return await call("PUT", f"/partners/p{i % 300}/hook", json.dumps(settings).encode())
-    return await call("GET", f"/orders/{i}", query=b"verbose=true")
+        return await call(_app, "PUT", f"/partners/p{i % 300}/hook", json.dumps(settings).encode())
+    return await call(_app, "GET", f"/orders/{i}", query=b"verbose=true")
 
 
 def teardown():

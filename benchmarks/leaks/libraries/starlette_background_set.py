@@ -8,6 +8,7 @@ import asyncio
 import json
 import random
 
+from _asgi import call
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -59,38 +60,10 @@ def setup():
     _app.state.background = set()
 
 
-async def call(method, body=b""):
-    status = []
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": "/orders",
-        "raw_path": b"/orders",
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"shop")],
-        "client": ("10.0.0.7", 40_000),
-        "server": ("shop", 80),
-    }
-
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message):
-        if message["type"] == "http.response.start":
-            status.append(message["status"])
-
-    await _app(scope, receive, send)
-    return status[0]
-
-
 async def request(i, now, endpoint):
     if endpoint == "POST /orders":
-        return await call("POST", json.dumps({"id": i, "count": _rng.randrange(60, 200)}).encode())
-    return await call("GET")
+        return await call(_app, "POST", "/orders", json.dumps({"id": i, "count": _rng.randrange(60, 200)}).encode())
+    return await call(_app, "GET", "/orders")
 
 
 def teardown():

@@ -8,6 +8,7 @@ import json
 import random
 
 import attrs
+from _asgi import call
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse
 from starlette.routing import Route
@@ -71,31 +72,7 @@ async def request(i, now):
     number = i - int(_rng.expovariate(1 / 60)) * 3
     text = " ".join(f"word{_rng.randrange(900)}" for _ in range(_rng.randrange(10, 80)))
     body = json.dumps({"session": f"c{number // 4}", "now": now, "text": text}).encode()
-    status = []
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/chat",
-        "raw_path": b"/chat",
-        "root_path": "",
-        "query_string": b"",
-        "headers": [(b"host", b"chat")],
-        "client": ("10.1.0.4", 5_000),
-        "server": ("chat", 80),
-    }
-
-    async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message):
-        if message["type"] == "http.response.start":
-            status.append(message["status"])
-
-    await _app(scope, receive, send)
-    return status[0]
+    return await call(_app, "POST", "/chat", body)
 
 
 def teardown():
