@@ -77,7 +77,9 @@ class Probe:
         there = owner.entries(o) if owner.is_a(o, (dict, list, tuple)) else None
         if there is None or there > MANY:
             return None
-        values = list(islice(dict.values(o) if owner.is_a(o, dict) else _items(o), 0, None, there // PICKED + 1))
+        values = _values(o, there, there // PICKED + 1)
+        if values is None:
+            return None
         counted = [self._entries(value, steps) or 0 for value in values]
         return round(sum(counted) * there / len(values)) if values else 0
 
@@ -174,15 +176,20 @@ def _slots(o: Any) -> list[tuple[str, Any]]:
 
 def _inner_entries(o: Any, levels: int) -> int:
     """Of all containers in this one, estimated from the first."""
-    try:
-        values = list(islice(dict.values(o) if owner.is_a(o, dict) else _items(o), COUNTED))
-    except (RuntimeError, StopIteration):   # another thread has changed it meanwhile; it cannot be walked
-        return 0
+    values = _values(o, COUNTED) or []
     inner = [value for value in values if any(type(value) is kind for kind in _INNER)]
     counted = sum(owner.entries(value) or 0 for value in inner)
     if levels > 1:
         counted += sum(_inner_entries(value, levels - 1) for value in inner)
     return round(counted * (owner.entries(o) or 0) / len(values)) if values else 0
+
+
+def _values(o: Any, end: int, step: int = 1) -> list[Any] | None:
+    """Of the first `end`, each `step`th. None: another thread has changed it meanwhile, or it cannot be walked."""
+    try:
+        return list(islice(dict.values(o) if owner.is_a(o, dict) else _items(o), 0, end, step))
+    except (RuntimeError, StopIteration):
+        return None
 
 
 def _items(o: Any) -> Any:

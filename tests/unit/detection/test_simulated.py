@@ -185,16 +185,20 @@ def test_few_entries_that_stay_where_most_are_taken_out(turnover: float, said: s
     assert found_with(evidence, "30 MB an hour", 3600) == said
 
 
-@pytest.mark.parametrize(("before", "seconds", "said"), [(0, 900, {"leak"}), (10**6, 900, set()), (10**6, 1800, {"leak"})])
-def test_a_container_that_fills_more_slowly_than_before_has_more_time(before: int, seconds: float, said: set[str]) -> None:
-    """It was filled when the counting began: a set of all there are, or what was loaded at the start."""
+@pytest.mark.parametrize(("before", "is_estimate", "seconds", "said"), [
+    (0, False, 900, {"leak"}), (10**6, False, 900, set()), (10**6, False, 1800, {"leak"}), (10**6, True, 900, {"leak"})])
+def test_a_container_that_fills_more_slowly_than_before_has_more_time(
+    before: int, is_estimate: bool, seconds: float, said: set[str],
+) -> None:
+    """It was filled when the counting began: a set of all there are, or what was loaded at the start. Exactly, that is."""
     entries = [before]
 
     def count() -> int:
         entries[0] += 100
         return entries[0]
 
-    assert found_with(Evidence(Bound.NONE, container="agents", entries=count), "30 MB an hour", seconds) == said
+    evidence = Evidence(Bound.NONE, container="agents", entries=count, is_estimate=is_estimate)
+    assert found_with(evidence, "30 MB an hour", seconds) == said
 
 
 @pytest.mark.parametrize(("began_at", "within"), [(0.0, 200.0), (900.0, 700.0)])
