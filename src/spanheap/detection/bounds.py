@@ -25,6 +25,7 @@ from spanheap.detection.way import (
 )
 
 CHAIN_OF_OBJECTS = "a chain of objects"
+WINDOW_SHARE = 0.25   # of the entries around it: what has so many, and a bound, is what grows
 _NO_CONTAINERS = (type, types.ModuleType, types.FunctionType)
 _SUSPENDED = frozenset(("generator", "coroutine", "asynchronous generator"))
 _QUEUES = ("queue", "asyncio.queues", "multiprocessing.queues")
@@ -40,9 +41,14 @@ class Judged(NamedTuple):
 
 
 def narrowed(way: Way) -> Way:
-    """To the container that has a bound by itself, in one that has more entries: a window for each sensor."""
-    for s in range((way.widest or 0) + 1, len(way.steps) if way.widest is not None else 0):
-        if way.steps[s].entries is not None:
+    """To the container that has a bound by itself, in one that has more entries: a window for each sensor.
+
+    Not to what each of many entries has a few things in: the events of the spans in a queue."""
+    if way.widest is None:
+        return way
+    least = max(FEW_ENTRIES, WINDOW_SHARE * (way.steps[way.widest].entries or 0))
+    for s in range(way.widest + 1, len(way.steps)):
+        if (way.steps[s].entries or 0) >= least:
             place = object_of(way.steps, s, way.objects)
             if place > way.place and _own_bound(way.objects[place]) is not None:
                 return way._replace(widest=s, place=place)

@@ -102,6 +102,18 @@ def test_a_window_for_each_sensor_has_the_bound_of_a_window() -> None:
     _holders.teardown()
 
 
+@pytest.mark.parametrize("events", [0, 20])
+def test_the_events_of_each_span_in_a_queue_are_no_window(events: int) -> None:
+    """Two hundred entries that have a `deque(maxlen)` each, empty or not: it is the queue that grows, or does not."""
+    _holders.teardown()
+    things = [_holders.Thing() for _ in range(200)]
+    for i, thing in enumerate(things):
+        _holders.windows[i] = deque([thing, *range(events)], maxlen=100)
+    found = evidence(things)
+    assert found.bound is Bound.NONE and found.outside is None, found
+    _holders.teardown()
+
+
 def test_what_is_assigned_to_a_descriptor_does_not_replace_it() -> None:
     """`self.total = …` is handed to it, and it has a table of all who were assigned to."""
     bills = [_holders.Bill(i) for i in range(50)]
